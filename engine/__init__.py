@@ -1,0 +1,1 @@
+"""Pictures from text: importable and useful on its own."""

@@ -1,0 +1,202 @@
+"""What the engine takes, tells and refuses.
+
+This module is the border of the engine: plain data, no JAX, nothing that is slow to
+import. It knows nothing of people, platforms or quotas.
+
+The family of errors::
+
+    EngineError                 anything the engine can raise
+    ├── InvalidRequestError     the request itself is wrong; nothing was queued
+    ├── CheckpointError         the weights cannot be used
+    ├── EngineBusyError         the waiting line is full; try again later
+    ├── EngineClosedError       the engine was closed before the pictures were done
+    └── DrawingFailedError      the engine broke while it was drawing
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+MAX_PROMPT_CHARS = 1_000
+MAX_PICTURE_COUNT = 16
+MAX_SEED = 2**32 - 1
+
+
+class EngineError(Exception):
+    """Anything the engine can raise. ``str(error)`` is one sentence for a person."""
+
+
+class InvalidRequestError(EngineError):
+    """The request is wrong in itself; the sentence says what to change."""
+
+
+class CheckpointError(EngineError):
+    """The weights are missing, damaged or of a kind this engine does not draw with."""
+
+
+class EngineBusyError(EngineError):
+    """The waiting line is full.
+
+    Attributes:
+        retry_after_s: When there will probably be room again.
+    """
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(f"The engine is busy, try again in {math.ceil(retry_after_s)} s.")
+        self.retry_after_s = retry_after_s
+
+
+class EngineClosedError(EngineError):
+    """The engine was closed before the pictures were done."""
+
+
+class DrawingFailedError(EngineError):
+    """The engine broke while it was drawing this request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingOptions:
+    """How tokens are chosen. ``None`` means: as the checkpoint's ``config.json`` says.
+
+    The released checkpoints say nothing, which means temperature 1, the 50 best tokens
+    and a condition scale of 10 (the official pipeline's).
+
+    Source: dalle-mini 0.1.5, ``generate`` (``None`` is the config's value, 0 is "off").
+    """
+
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    condition_scale: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no sampler can do.
+
+        Raises:
+            InvalidRequestError: A value is not finite or out of range.
+        """
+        _check_range("temperature", self.temperature, 0.01, 10.0)
+        _check_range("top_k", self.top_k, 0, 65_536)
+        _check_range("top_p", self.top_p, 0.01, 1.0)
+        _check_range("condition_scale", self.condition_scale, 0.0, 100.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawRequest:
+    """One prompt, and how many pictures of it.
+
+    ``seed`` is ``None`` until somebody chooses one; the engine draws only with a seed.
+    The same prompt, seed and options always give the same pictures.
+    """
+
+    prompt: str
+    picture_count: int = 9
+    seed: int | None = None
+    options: SamplingOptions = field(default_factory=SamplingOptions)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn.
+
+        Raises:
+            InvalidRequestError: With the sentence that says what to change.
+        """
+        if not self.prompt.strip():
+            raise InvalidRequestError("The prompt is empty: say in a few words what to draw.")
+        if len(self.prompt) > MAX_PROMPT_CHARS:
+            raise InvalidRequestError(
+                f"The prompt has {len(self.prompt):,} characters; "
+                f"shorten it to {MAX_PROMPT_CHARS:,} or fewer."
+            )
+        _check_range("picture count", self.picture_count, 1, MAX_PICTURE_COUNT)
+        _check_range("seed", self.seed, 0, MAX_SEED)
+
+
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:  # NaN compares false: refused too
+        raise InvalidRequestError(f"The {name} must be between {low} and {high}, not {value}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """The request waits; ``pictures_ahead`` pictures will be drawn before its first."""
+
+    pictures_ahead: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The request is being drawn; ``fraction`` (0 to 1) of its tokens are there."""
+
+    fraction: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        png: The encoded picture, with prompt, seed and model in its metadata.
+        score: CLIP's logit for this picture and the raw prompt; higher is better.
+        index: Which of the request's candidates it is: (seed, index) fixes its noise.
+        tokens: Its image tokens, in raster order.
+    """
+
+    png: bytes
+    score: float
+    index: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """Where the time of one request went, in seconds."""
+
+    waited_s: float
+    decoded_s: float
+    rendered_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The end of a request: its pictures, best first, and all of them in one grid."""
+
+    pictures: tuple[Picture, ...]
+    grid_png: bytes
+    seed: int
+    model: str
+    timings: Timings
+
+
+DrawEvent = Queued | Drawing | Drawn
+
+
+class Engine(Protocol):
+    """Something that draws. Safe to share between all callers of one event loop."""
+
+    def draw(self, request: DrawRequest) -> AsyncIterator[DrawEvent]:
+        """Draw ``request``, telling how far it is; the last event is a ``Drawn``.
+
+        Closing the iterator gives the request up. A request without a seed gets a
+        random one.
+
+        Raises:
+            EngineError: One of its subclasses, from the iteration.
+        """
+        ...
+
+    async def start(self) -> None:
+        """Load the weights and compile; returns when the first request would be drawn.
+
+        Raises:
+            CheckpointError: The weights cannot be used.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up what is not done (``EngineClosedError``) and free the device."""
+        ...

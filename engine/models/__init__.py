@@ -1,0 +1,1 @@
+"""The models, each a Flax NNX module that loads the released checkpoint."""

@@ -1,0 +1,75 @@
+"""An engine that draws plain squares at once, or waits, or fails, as a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import deque
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from engine.api import Drawing, Drawn, DrawRequest, EngineError, Picture, Queued, Timings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from engine.api import DrawEvent
+
+
+def solid_png(red: int, green: int, blue: int, *, side_px: int = 16) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (side_px, side_px), (red, green, blue)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class ScriptedEngine:
+    """Implements ``engine.api.Engine`` without a model.
+
+    ``requests`` holds every request seen. Clear ``open`` to make drawings wait after
+    their first ``Drawing`` event, set it to let them go on. Each error put into
+    ``errors`` fails one request.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[DrawRequest] = []
+        self.errors: deque[EngineError] = deque()
+        self.open = asyncio.Event()
+        self.open.set()
+        self.is_started = False
+
+    async def start(self) -> None:
+        self.is_started = True
+
+    async def close(self) -> None:
+        self.is_started = False
+
+    async def draw(self, request: DrawRequest) -> AsyncIterator[DrawEvent]:
+        self.requests.append(request)
+        yield Queued(pictures_ahead=0)
+        yield Drawing(fraction=0.0)
+        await self.open.wait()
+        if self.errors:
+            raise self.errors.popleft()
+        yield Drawing(fraction=0.5)
+        yield drawn(request)
+
+
+def drawn(request: DrawRequest) -> Drawn:
+    """The picture ``i`` of a request is a solid square whose red is ``10 * i``."""
+    assert request.seed is not None, "the service chooses a seed before it draws"
+    return Drawn(
+        pictures=tuple(
+            Picture(
+                png=solid_png(10 * index, request.seed % 256, 200),
+                score=float(-rank),
+                index=index,
+                tokens=(index,) * 64,
+            )
+            for rank, index in enumerate(reversed(range(request.picture_count)))
+        ),
+        grid_png=solid_png(90, request.seed % 256, 200, side_px=48),
+        seed=request.seed,
+        model="scripted",
+        timings=Timings(waited_s=0.0, decoded_s=0.1, rendered_s=0.1),
+    )
