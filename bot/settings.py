@@ -1,0 +1,291 @@
+"""The only reader of the environment and of ``.env``.
+
+A variable that we do not know but that looks like ours stops the start: a typo must not
+silently become a default. Every problem is told at once, one sentence each, and no
+sentence repeats a value, because the wrong value of one variable may be the secret of
+another.
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from importlib.resources import files
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.loopback import require_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+ENV_FILE = Path(".env")
+
+_OUR_PREFIXES = ("DISCORD_", "X_API_", "X_ACCESS_", "X_POLL_", "ENGINE_", "WEB_", "DAILY_")
+_X_KEYS = ("x_api_key", "x_api_secret", "x_access_token", "x_access_token_secret")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used.
+
+    Attributes:
+        problems: One sentence each, naming the variable and what to do.
+    """
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def _setting(must: str, description: str, example: str, **checks: Any) -> Any:
+    """Describe one variable: ``must`` completes the sentence "NAME must …"."""
+    return Field(
+        description=description, json_schema_extra={"must": must, "example": example}, **checks
+    )
+
+
+def _demo_checkpoint() -> Path:
+    return Path(str(files("engine"))) / "assets" / "demo"
+
+
+def _secret(description: str) -> Any:
+    return _setting("be the text that the developer portal shows", description, "")
+
+
+class Settings(BaseSettings):
+    """Everything an admin can choose. The field ``web_port`` is the variable ``WEB_PORT``."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding="utf-8"
+    )
+
+    discord_token: Annotated[
+        SecretStr | None,
+        _secret("Discord bot token (discord.com/developers, your application, Bot)."),
+    ] = None
+    x_api_key: Annotated[
+        SecretStr | None,
+        _secret("X: API key (developer.x.com, your app, Keys and tokens). All four or none."),
+    ] = None
+    x_api_secret: Annotated[SecretStr | None, _secret("X: API key secret.")] = None
+    x_access_token: Annotated[
+        SecretStr | None, _secret("X: access token of the bot's account, with write access.")
+    ] = None
+    x_access_token_secret: Annotated[SecretStr | None, _secret("X: access token secret.")] = Field(
+        default=None, validate_default=True
+    )
+    x_poll_interval_s: Annotated[
+        float,
+        _setting(
+            "be a number of seconds from 1 to 3600",
+            "X: seconds between two looks for new mentions.",
+            "30",
+            ge=1,
+            le=3_600,
+        ),
+    ] = 30.0
+    data_dir: Annotated[
+        Path,
+        _setting("be a folder", "Folder of the database, pictures and compiled code.", "data"),
+    ] = Path("data")
+    database_url: Annotated[
+        SecretStr | None,
+        _setting(
+            "look like sqlite+aiosqlite:////folder/imagine.db",
+            "Database; without it, imagine.db in DATA_DIR.",
+            "",
+        ),
+    ] = None
+    daily_pictures: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (no limit) to 1000000",
+            "Pictures a person may ask for in a day (UTC); 0 is no limit.",
+            "90",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 90
+    web_host: Annotated[
+        str, _setting("be 127.0.0.1, ::1 or localhost", "Where the page is served.", "127.0.0.1")
+    ] = "127.0.0.1"
+    web_port: Annotated[
+        int,
+        _setting(
+            "be a whole number from 1 to 65535",
+            "Port of the page.",
+            "8080",
+            ge=1,
+            le=65_535,
+        ),
+    ] = 8_080
+    engine_checkpoint: Annotated[
+        Path,
+        _setting("be a folder", "Folder of the model; without it, the demo model.", ""),
+    ] = Field(default_factory=_demo_checkpoint)
+    engine_slots: Annotated[
+        int,
+        _setting(
+            "be a whole number from 1 to 256",
+            "Pictures drawn at once; more need more memory.",
+            "9",
+            ge=1,
+            le=256,
+        ),
+    ] = 9
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        _setting("be DEBUG, INFO, WARNING or ERROR", "How much is logged.", "INFO"),
+    ] = "INFO"
+    discord_api_base: Annotated[
+        str | None,
+        _setting("be an address", "For tests: a Discord REST server on this machine.", ""),
+    ] = None
+    discord_gateway_url: Annotated[
+        str | None,
+        _setting("be an address", "For tests: a Discord gateway on this machine.", ""),
+    ] = None
+    x_api_base: Annotated[
+        str | None, _setting("be an address", "For tests: an X server on this machine.", "")
+    ] = None
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_capitals(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("web_host")
+    @classmethod
+    def _only_this_machine(cls, host: str) -> str:
+        if not _is_this_machine(host):
+            raise ValueError(
+                "WEB_HOST must be 127.0.0.1, ::1 or localhost: the page has no login yet, so it "
+                "is served to this machine only."
+            )
+        return host
+
+    @field_validator("discord_api_base", "discord_gateway_url", "x_api_base")
+    @classmethod
+    def _only_loopback_platforms(cls, url: str | None, info: Any) -> str | None:
+        return None if url is None else require_loopback(str(info.field_name).upper(), url)
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
+        known = ("sqlite+aiosqlite:///", "postgresql+asyncpg://")
+        if url is not None and not url.get_secret_value().startswith(known):
+            raise ValueError(
+                f"DATABASE_URL must begin with {known[0]} or {known[1]}: remove it to use "
+                "imagine.db in DATA_DIR."
+            )
+        return url
+
+    @field_validator("x_access_token_secret")
+    @classmethod
+    def _all_x_keys_or_none(cls, last: SecretStr | None, info: Any) -> SecretStr | None:
+        keys = dict.fromkeys(_X_KEYS) | cast("dict[str, object]", info.data)
+        missing = [n.upper() for n in _X_KEYS[:-1] if keys[n] is None]
+        missing += [] if last else [_X_KEYS[-1].upper()]
+        if 0 < len(missing) < len(_X_KEYS):
+            raise ValueError(
+                f"X needs all four keys: set {' and '.join(missing)} too, or remove the others."
+            )
+        return last
+
+    @property
+    def has_x_keys(self) -> bool:
+        """Whether the X bot is configured (all four keys are there)."""
+        return self.x_api_key is not None
+
+    @property
+    def store_url(self) -> str:
+        """The SQLAlchemy URL of the database, which may hold a password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir / 'imagine.db'}"
+
+
+def read_settings(env_file: Path = ENV_FILE) -> Settings:
+    """Read the environment, which wins, and ``env_file``, which may be absent.
+
+    Raises:
+        SettingsError: With all problems found, one sentence each.
+    """
+    problems = [*_unknown_variables(os.environ), *_unknown_lines(env_file)]
+    try:
+        settings = Settings(_env_file=env_file)  # pyright: ignore[reportCallIssue] # pydantic's own
+    except ValidationError as error:
+        # The chain is cut: pydantic's error repeats the values, secrets among them.
+        raise SettingsError([*problems, *map(_sentence, error.errors())]) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def env_example() -> str:
+    """Return the text of ``.env.example``: every variable, described, with its default."""
+    head = "# Copy to .env and uncomment what you change. The environment wins over this file.\n"
+    return head + "".join(_example_lines(*item) for item in Settings.model_fields.items())
+
+
+def _example_lines(name: str, info: FieldInfo) -> str:
+    return f"\n# {info.description}\n#{name.upper()}={_extra(info)['example']}\n"
+
+
+def _extra(info: FieldInfo) -> dict[str, str]:
+    return cast("dict[str, str]", info.json_schema_extra)
+
+
+def _names() -> list[str]:
+    return [name.upper() for name in Settings.model_fields]
+
+
+def _unknown_variables(names: Iterable[str]) -> Iterator[str]:
+    for name in sorted(names):
+        if name.upper().startswith(_OUR_PREFIXES) and name.upper() not in _names():
+            yield _unknown(name, "the environment")
+
+
+def _unknown_lines(env_file: Path) -> Iterator[str]:
+    for name in _names_in(env_file):
+        if name.upper() not in _names():
+            yield _unknown(name, str(env_file))
+
+
+def _names_in(env_file: Path) -> Iterable[str]:
+    if not env_file.exists():
+        return ()
+    try:
+        return dotenv_values(env_file, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            [f"{env_file} cannot be read: make it a UTF-8 text file that you may read."]
+        ) from error
+
+
+def _unknown(name: str, place: str) -> str:
+    nearest = get_close_matches(name.upper(), _names(), n=1)
+    hint = f"did you mean {nearest[0]}?" if nearest else "remove it (see .env.example)."
+    return f"{name} in {place} is not a setting: {hint}"
+
+
+def _sentence(error: ErrorDetails) -> str:
+    if error["type"] == "value_error":  # raised by our own checks: already a sentence
+        return error["msg"].removeprefix("Value error, ")
+    name = str(error["loc"][0])
+    return f"{name.upper()} must {_extra(Settings.model_fields[name])['must']}."
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
