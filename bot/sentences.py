@@ -19,6 +19,7 @@ from bot.jobs import (
 )
 from engine.api import (
     CheckpointError,
+    Drawing,
     DrawingFailedError,
     EngineBusyError,
     EngineClosedError,
@@ -29,6 +30,8 @@ from engine.api import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+
+    from engine.api import Queued
 
     When = Callable[[datetime], str]
     Explanation = str | Callable[[Exception, datetime, When], str]
@@ -126,8 +129,111 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
 
 # -------------------------------------------------------------------------- the Discord bot
 
+DISCORD_IMAGINE_HELP: Final = "Draw pictures of what you describe"
+DISCORD_PROMPT_HELP: Final = "What to draw, in a few words"
+DISCORD_PICTURES_HELP: Final = "How many pictures, 1 to 9; the best comes first"
+DISCORD_SEED_HELP: Final = "A number that brings back the same pictures for the same prompt"
+DISCORD_OUTDATED_COMMAND: Final = (
+    "Discord sent this command in a form that the bot does not know any more. "
+    "Reload Discord (Ctrl+R) and try again."
+)
+
+
+def discord_when(moment: datetime) -> str:
+    """Render a coming moment so that Discord counts down to it: "in 3 hours"."""
+    return f"<t:{int(moment.timestamp())}:R>"
+
+
+def discord_progress(event: Queued | Drawing) -> str:
+    """Say how far a job is."""
+    if isinstance(event, Drawing):
+        return f"Drawing… {100 * event.fraction:.0f} %"
+    if event.pictures_ahead == 0:
+        return "Next in line…"
+    return f"Waiting: {pictures(event.pictures_ahead)} ahead of yours…"
+
+
+def discord_caption(*, prompt: str, shown_count: int, drawn_count: int, seed: int) -> str:
+    """Return the text above the pictures; ``prompt`` is already escaped."""
+    some = "" if shown_count == drawn_count else f" of {drawn_count} (the others are too big)"
+    ranked = ", best first" if shown_count > 1 else ""
+    return f"**{prompt}**\n-# {pictures(shown_count)}{some}{ranked} · seed {seed}"
+
+
+def alt_text(rank: int, count: int, prompt: str) -> str:
+    """Describe a picture for those who do not see it."""
+    return f"Picture {rank} of {count}: {prompt}"
+
+
+def discord_late(user_id: int) -> str:
+    """Open a message that no longer stands under the command of its person."""
+    return f"<@{user_id}>, this took a while:"
+
+
 # ------------------------------------------------------------------------------- the X bot
 
+def x_keys_refused(reason: str) -> str:
+    """Tell the admin at start that X does not accept the keys; ``reason`` is X's own."""
+    return (
+        f"X does not accept the keys of the bot ({reason}). Check X_API_KEY, X_API_SECRET, "
+        "X_ACCESS_TOKEN and X_ACCESS_TOKEN_SECRET: all four belong to one app, which may read "
+        "and write, and the access token belongs to the bot's own account."
+    )
+
+
+def x_answer(picture_count: int) -> str:
+    """Accompany the grid of pictures. Names nobody and repeats nothing of the request."""
+    if picture_count == 1:
+        return "Here is your picture, drawn by an AI."
+    return f"Here are your {picture_count} pictures, drawn by an AI, best first."
+
+
+def x_alt_text(prompt: str, picture_count: int, *, limit_chars: int) -> str:
+    """Describe the grid to people who cannot see it."""
+    kind = "A picture" if picture_count == 1 else f"A grid of {picture_count} pictures"
+    text = f"{kind}, drawn by an AI from the words: {prompt}"
+    return text if len(text) <= limit_chars else f"{text[: limit_chars - 1]}…"
+
+
+def x_moment(moment: datetime) -> str:
+    """Render a moment for a post that stays: "at 00:00 UTC on 23 November"."""
+    return f"at {moment:%H:%M} UTC on {moment.day} {moment:%B}"
+
+
 # ------------------------------------------------------------------------ the local web page
+
+WEB_FOREIGN_HOST: Final = "This page answers only under 127.0.0.1 or localhost."
+WEB_FOREIGN_PAGE: Final = (
+    "Only this page may ask for pictures: send JSON (Content-Type: application/json) "
+    "without the Origin of another page."
+)
+WEB_NOT_JSON: Final = (
+    'Send a JSON object such as {"prompt": "a green cube", "pictures": 9, "seed": 7}.'
+)
+WEB_NOT_A_SENTENCE: Final = "The prompt must be text: say in a few words what to draw."
+WEB_NOT_A_COUNT: Final = "The number of pictures must be a whole number."
+WEB_NOT_A_SEED: Final = "The seed must be a whole number; leave it out for a random one."
+WEB_NO_SUCH_JOB: Final = "There are no pictures under this address. Start a new drawing instead."
+WEB_NO_SUCH_PAGE: Final = "There is nothing under this address."
+WEB_TOO_LONG: Final = "That is far too long: say in a few words what to draw."
+
+
+def web_unknown_option(name: str) -> str:
+    """Refuse an option that the page does not have."""
+    return f"There is no option {name!r}: use prompt, pictures, seed and request_id."
+
+
+def web_port_taken(host: str, port: int, reason: str) -> str:
+    """Say that the page cannot be served where the settings want it."""
+    return (
+        f"The page cannot be served at {host} port {port} ({reason}): stop the other program "
+        "or set WEB_PORT to another number."
+    )
+
+
+def web_not_kept(folder: str, reason: str) -> str:
+    """Say that the pictures could not be written."""
+    return f"The pictures cannot be written to {folder} ({reason}): make room or allow writing."
+
 
 # ----------------------------------------------------------------------------- the terminal

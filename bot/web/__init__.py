@@ -1,0 +1,1 @@
+"""The local page, served to this machine only."""

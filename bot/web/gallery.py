@@ -1,0 +1,81 @@
+"""Keeps what the page shows on disk, so that a job's page survives a restart.
+
+One folder per job: ``job.json`` (the last view), ``grid.png`` and ``01.png`` and on, best
+first. ``job.json`` is replaced last and in one step, so whoever reads "done" finds all the
+pictures. Everything here blocks on the disk; callers use a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, cast
+
+from bot.web import views
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bot.jobs import Job, JobId
+    from bot.web.views import View
+    from engine.api import Drawn
+
+_STATE_NAME = "job.json"
+_SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SAFE_NAME = re.compile(r"(grid|[0-9]{2})\.png")
+
+
+class Gallery:
+    """The folders of all jobs of the page."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write_accepted(self, job: Job) -> View:
+        """Note an accepted job unless more is known about it already."""
+        return self.read(job.id) or self._write_state(job.id, views.accepted(job))
+
+    def write_done(self, job: Job, drawn: Drawn) -> View:
+        """Keep the pictures of a job; doing it again changes nothing."""
+        folder = self._made_folder(job.id)
+        (folder / views.GRID_NAME).write_bytes(drawn.grid_png)
+        for rank, picture in enumerate(drawn.pictures, start=1):
+            (folder / views.picture_name(rank)).write_bytes(picture.png)
+        return self._write_state(job.id, views.done(job, drawn))
+
+    def write_failed(self, job: Job, sentence: str) -> View:
+        """Note that a job will have no pictures."""
+        return self._write_state(job.id, views.failed(job, sentence))
+
+    def read(self, job_id: str) -> View | None:
+        """Return the last view of a job; ``None`` if there is no such job."""
+        try:
+            text = (self._folder_of(job_id) / _STATE_NAME).read_text("utf-8")
+        except (FileNotFoundError, ValueError):
+            return None
+        return cast("View", json.loads(text))
+
+    def picture_path(self, job_id: str, name: str) -> Path | None:
+        """Return where a picture lies; ``None`` if there is none of that name."""
+        if not _SAFE_ID.fullmatch(job_id) or not _SAFE_NAME.fullmatch(name):
+            return None
+        path = self._folder_of(job_id) / name
+        return path if path.is_file() else None
+
+    def _folder_of(self, job_id: str) -> Path:
+        """Return the folder of a job; an id with other characters could leave ours."""
+        if not _SAFE_ID.fullmatch(job_id):
+            raise ValueError("not a job id")
+        return self._folder / job_id
+
+    def _made_folder(self, job_id: JobId) -> Path:
+        folder = self._folder_of(job_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _write_state(self, job_id: JobId, view: View) -> View:
+        folder = self._made_folder(job_id)
+        new = folder / f"{_STATE_NAME}.new"
+        new.write_text(json.dumps(view), "utf-8")
+        new.replace(folder / _STATE_NAME)
+        return view

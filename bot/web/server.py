@@ -1,0 +1,288 @@
+"""The local page: a form, its progress, its pictures. Serves this machine only.
+
+``GET /`` and ``/jobs/{id}`` are the page; ``POST /api/draw`` asks for pictures;
+``/api/jobs/{id}`` tells the state of a job and ``/api/jobs/{id}/events`` follows it;
+``/api/allowance`` counts what is left today; ``/healthz`` says that the process answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import uuid
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from bot import sentences
+from bot.jobs import (
+    ClosingError,
+    DeliveryError,
+    DuplicateEventError,
+    JobId,
+    OverQuotaError,
+    Person,
+    Platform,
+    RefusedError,
+    Submission,
+)
+from bot.web import asked, views
+from bot.web.board import Board
+from bot.web.gallery import Gallery
+from bot.web.guard import add_headers, guard, refusal
+from engine.api import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bot.jobs import Job, Submitter
+    from bot.web.board import Watch
+    from bot.web.config import WebConfig
+    from bot.web.guard import Handler
+    from bot.web.views import View
+    from engine.api import Drawing, Drawn, Queued
+
+log = logging.getLogger(__name__)
+
+_STATIC: Final = Path(str(files("bot.web"))) / "static"
+_KEEP_ALIVE_S: Final = 15.0
+_GOODBYE_S: Final = 2.0
+
+
+class WebPortError(Exception):
+    """The page cannot be served where the settings want it; the sentence says why."""
+
+
+class WebAdapter:
+    """The local page and its ``Delivery``.
+
+    Delivering needs no open connection: a job's pictures lie on disk, and whoever opens
+    its page finds them.
+    """
+
+    def __init__(
+        self, config: WebConfig, service: Submitter, *, clock: Callable[[], datetime]
+    ) -> None:
+        self._config = config
+        self._service = service
+        self._clock = clock
+        self._gallery = Gallery(config.pictures_dir)
+        self._board = Board()
+        self._socket: socket.socket | None = None
+        self._runner = web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=_GOODBYE_S
+        )
+
+    def __repr__(self) -> str:
+        return f"<WebAdapter {self.url if self._socket else 'not reserved'}>"
+
+    @property
+    def url(self) -> str:
+        """The address of the page; known once the port is reserved."""
+        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
+        port = self._socket.getsockname()[1] if self._socket else self._config.port
+        return f"http://{host}:{port}"
+
+    def reserve(self) -> socket.socket:
+        """Take the port, without answering on it yet.
+
+        Raises:
+            WebPortError: It is taken or not allowed.
+        """
+        try:
+            self._socket = _bound(self._config.host, self._config.port)
+        except OSError as error:
+            raise self._port_error(error) from error
+        return self._socket
+
+    async def start(self) -> None:
+        """Serve the page.
+
+        Raises:
+            WebPortError: The port is taken or not allowed.
+        """
+        reserved = self._socket or self.reserve()
+        await self._runner.setup()
+        try:
+            await web.SockSite(self._runner, reserved).start()
+        except OSError as error:
+            raise self._port_error(error) from error
+
+    async def stop_listening(self) -> None:
+        """Take no new connections; pages that are open still hear the end of their jobs."""
+        for site in list(self._runner.sites):
+            await site.stop()
+
+    async def close(self) -> None:
+        """Send all watchers home and free the port."""
+        self._board.close()
+        await self._runner.cleanup()
+        if self._socket is not None:
+            self._socket.close()
+
+    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+        """Tell open pages how far the job is."""
+        self._board.post(job.id, views.in_progress(job, event))
+
+    async def deliver(self, job: Job, drawn: Drawn) -> None:
+        """Write the pictures and tell open pages; a second time changes nothing."""
+        write = partial(self._gallery.write_done, job, drawn)
+        self._board.post(job.id, await self._kept(write))
+
+    async def apologise(self, job: Job, sentence: str) -> None:
+        """Write the sentence and tell open pages."""
+        write = partial(self._gallery.write_failed, job, sentence)
+        self._board.post(job.id, await self._kept(write))
+
+    def _port_error(self, error: OSError) -> WebPortError:
+        reason = error.strerror or str(error)
+        return WebPortError(sentences.web_port_taken(self._config.host, self._config.port, reason))
+
+    async def _kept(self, write: Callable[[], View]) -> View:
+        try:
+            return await asyncio.to_thread(write)
+        except OSError as error:
+            folder, reason = str(self._config.pictures_dir), error.strerror or str(error)
+            raise DeliveryError(sentences.web_not_kept(folder, reason)) from error
+
+    def _application(self) -> web.Application:
+        app = web.Application(middlewares=[guard, self._sentences_for_errors])
+        app.on_response_prepare.append(add_headers)
+        app.router.add_get("/", _page)
+        app.router.add_get("/jobs/{job_id}", _page)
+        app.router.add_static("/static", _STATIC)
+        app.router.add_get("/pictures/{job_id}/{name}", self._picture)
+        app.router.add_post("/api/draw", self._draw)
+        app.router.add_get("/api/jobs/{job_id}", self._job)
+        app.router.add_get("/api/jobs/{job_id}/events", self._events)
+        app.router.add_get("/api/allowance", self._allowance)
+        app.router.add_get("/healthz", _healthz)
+        return app
+
+    @web.middleware
+    async def _sentences_for_errors(
+        self, request: web.Request, handler: Handler
+    ) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPRequestEntityTooLarge:
+            return refusal(sentences.WEB_TOO_LONG, 413)
+        except web.HTTPException as error:
+            return refusal(sentences.WEB_NO_SUCH_PAGE, error.status)
+        except ConnectionError:
+            raise  # the person has left; nobody reads an answer
+        except Exception as error:
+            log.exception("request failed", extra={"path": request.path})
+            return refusal(sentences.explain(error, self._clock()), 500)
+
+    async def _draw(self, request: web.Request) -> web.Response:
+        try:
+            wanted = asked.parse(await request.read())
+            job = await self._accepted(_submission(request, wanted))
+        except (InvalidRequestError, RefusedError) as error:
+            return refusal(sentences.explain(error, self._clock()), _status(error))
+        await self._kept(partial(self._gallery.write_accepted, job))
+        return web.json_response({"job_id": job.id, "page": f"/jobs/{job.id}"}, status=202)
+
+    async def _accepted(self, submission: Submission) -> Job:
+        """Submit; what was sent before leads to its first job."""
+        try:
+            return await self._service.submit(submission)
+        except DuplicateEventError as error:
+            return error.job
+
+    async def _job(self, request: web.Request) -> web.Response:
+        view = await self._view(JobId(request.match_info["job_id"]))
+        if view is None:
+            return refusal(sentences.WEB_NO_SUCH_JOB, 404)
+        return web.json_response(view, headers={"Cache-Control": "no-store"})
+
+    async def _view(self, job_id: JobId) -> View | None:
+        return self._board.latest(job_id) or await asyncio.to_thread(self._gallery.read, job_id)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        job_id = JobId(request.match_info["job_id"])
+        with self._board.watching(job_id) as watch:  # before looking, so that nothing is missed
+            view = await self._view(job_id)
+            if view is None:
+                return refusal(sentences.WEB_NO_SUCH_JOB, 404)
+            response = web.StreamResponse(headers=_EVENT_STREAM)
+            await response.prepare(request)
+            await _follow(response, view, watch)
+            return response
+
+    async def _picture(self, request: web.Request) -> web.StreamResponse:
+        path = await asyncio.to_thread(self._gallery.picture_path, **request.match_info)
+        if path is None:
+            return refusal(sentences.WEB_NO_SUCH_JOB, 404)
+        return web.FileResponse(path, headers={"Cache-Control": "private, max-age=31536000"})
+
+    async def _allowance(self, request: web.Request) -> web.Response:
+        left = await self._service.allowance_left(_person(request))
+        return web.json_response({"left": left}, headers={"Cache-Control": "no-store"})
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    reserved = socket.socket(family, kind)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        reserved.bind(address)
+    except OSError:
+        reserved.close()
+        raise
+    return reserved
+
+
+_EVENT_STREAM: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+
+
+async def _follow(response: web.StreamResponse, view: View | None, watch: Watch) -> None:
+    """Send a view and each newer one until the last."""
+    while view is not None:
+        await response.write(f"data: {json.dumps(view)}\n\n".encode())
+        if views.is_final(view):
+            return
+        view = await _next_view(response, watch)
+
+
+async def _next_view(response: web.StreamResponse, watch: Watch) -> View | None:
+    while True:
+        try:
+            return await asyncio.wait_for(watch.next(), _KEEP_ALIVE_S)
+        except TimeoutError:
+            await response.write(b": still here\n\n")  # notices a watcher who has left
+
+
+async def _page(_request: web.Request) -> web.FileResponse:
+    return web.FileResponse(_STATIC / "page.html", headers={"Cache-Control": "no-cache"})
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"})
+
+
+def _submission(request: web.Request, wanted: asked.Asked) -> Submission:
+    person = _person(request)
+    event_id = f"{person.id}:{wanted.request_id or uuid.uuid4()}"
+    return Submission(person=person, event_id=event_id, request=wanted.request)
+
+
+def _person(request: web.Request) -> Person:
+    return Person(platform=Platform.WEB, id=request.remote or "unknown")
+
+
+def _status(error: Exception) -> int:
+    match error:
+        case OverQuotaError():
+            return 429
+        case ClosingError():
+            return 503
+        case _:
+            return 400
