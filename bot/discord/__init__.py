@@ -1,0 +1,1 @@
+"""Discord: slash commands in, cards of pictures out."""

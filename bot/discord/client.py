@@ -1,0 +1,182 @@
+"""The connection to Discord: discord.py's client, started so that it tells what is wrong.
+
+discord.py takes the servers' addresses from class attributes, so one process talks to one
+Discord; ``point_to`` sets them before each login, back to the real ones if nothing else is
+configured. It reads the gateway's address there and never asks for it.
+
+No intents are needed: interactions arrive without any. Nothing is cached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+import discord
+import yarl
+from discord import app_commands
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.discord.errors import FOREIGN, as_start_error, persistently
+from bot.jobs import DeliveryError
+
+if TYPE_CHECKING:
+    from bot.discord.config import DiscordConfig
+
+log = logging.getLogger(__name__)
+
+REAL_API_BASE: Final = Route.BASE
+REAL_GATEWAY: Final = DiscordWebSocket.DEFAULT_GATEWAY
+
+# How long start() waits for the gateway, which may be slow without anything being wrong.
+CONNECT_TIMEOUT_S: Final = 30.0
+
+# At DEBUG these print prompts and the tokens of interactions.
+TALKATIVE_LOGGERS: Final = ("discord.http", "discord.webhook.async_", "discord.gateway")
+
+COMMANDS_CURSOR: Final = "discord.commands"
+
+
+class Cursors(Protocol):
+    """Small values that outlive the process, by name."""
+
+    async def read_cursor(self, name: str) -> str | None:
+        """Return what was last written under ``name``."""
+        ...
+
+    async def write_cursor(self, name: str, value: str) -> None:
+        """Keep ``value`` under ``name``."""
+        ...
+
+
+def point_to(config: DiscordConfig) -> None:
+    """Make discord.py talk to the configured server, or to the real one."""
+    Route.BASE = config.api_base or REAL_API_BASE
+    DiscordWebSocket.DEFAULT_GATEWAY = (
+        yarl.URL(config.gateway_url) if config.gateway_url else REAL_GATEWAY
+    )
+
+
+class DiscordClient(discord.Client):
+    """discord.py's client with our commands, no intents and no caches."""
+
+    def __init__(self, config: DiscordConfig, cursors: Cursors) -> None:
+        _silence_voice_warnings()
+        super().__init__(
+            intents=discord.Intents.none(),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+        )
+        self.tree: app_commands.CommandTree[DiscordClient] = app_commands.CommandTree(
+            self,
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=True, private_channel=True
+            ),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
+        )
+        self._config = config
+        self._cursors = cursors
+        self._logged_in = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._gateway: asyncio.Task[None] | None = None
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether messages can be edited and posted."""
+        return self._logged_in.is_set() and not self.is_closed()
+
+    async def wait_until_logged_in(self) -> None:
+        """Return when messages can be edited and posted.
+
+        Raises:
+            DeliveryError: The client was closed: they no longer can.
+        """
+        await self._logged_in.wait()
+        if self.is_closed():
+            raise DeliveryError("the Discord client is closed")
+
+    async def open(self) -> None:
+        """Log in, bring the commands up to date and connect to the gateway.
+
+        Raises:
+            DiscordStartError: With a sentence for the admin.
+        """
+        point_to(self._config)
+        for name in TALKATIVE_LOGGERS:
+            logging.getLogger(name).setLevel(logging.INFO)
+        try:
+            await persistently(self._log_in, self._config.retry_waits_s)
+            await persistently(self._sync_commands, self._config.retry_waits_s)
+            self._logged_in.set()
+            await self._connect_to_gateway()
+        except FOREIGN as error:
+            await self.close()
+            raise as_start_error(error) from error
+
+    async def on_connect(self) -> None:
+        """Called by discord.py when the gateway has accepted the bot."""
+        self._connected.set()
+
+    async def close(self) -> None:
+        """Leave the gateway and close all connections."""
+        await super().close()
+        self._logged_in.set()  # who waits for the login must not wait for ever
+        if self._gateway is not None:
+            self._gateway.cancel()
+            await asyncio.wait({self._gateway})
+            self._gateway = None
+
+    async def _log_in(self) -> None:
+        await self.http.close()  # what an earlier try left open, and its connector with it
+        self.http.connector = discord.utils.MISSING
+        await self.login(self._config.token)
+
+    async def _sync_commands(self) -> None:
+        """Tell Discord our commands, but only when they have changed.
+
+        Discord allows 200 new commands a day; a bot that tells them at every start can be
+        locked out by a restart loop.
+        """
+        described = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        text = json.dumps([self.application_id, Route.BASE, described], sort_keys=True)
+        fingerprint = hashlib.sha256(text.encode()).hexdigest()
+        if await self._cursors.read_cursor(COMMANDS_CURSOR) != fingerprint:
+            await self.tree.sync()
+            await self._cursors.write_cursor(COMMANDS_CURSOR, fingerprint)
+
+    async def _connect_to_gateway(self) -> None:
+        gateway = self._gateway = asyncio.create_task(self.connect(), name="discord gateway")
+        connected = asyncio.create_task(self._connected.wait(), name="discord connected")
+        try:
+            await asyncio.wait(
+                {gateway, connected},
+                timeout=CONNECT_TIMEOUT_S,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            connected.cancel()
+        if gateway.done():
+            await gateway  # raises why
+        if not self._connected.is_set():
+            log.warning("discord gateway is slow: it goes on trying in the background")
+        gateway.add_done_callback(_log_end)
+
+
+def _log_end(gateway: asyncio.Task[None]) -> None:
+    """Tell the admin when the gateway is lost for good, such as by a token reset."""
+    if not gateway.cancelled() and (error := gateway.exception()) is not None:
+        log.error(
+            "discord connection lost for good: %s",
+            as_start_error(error) if isinstance(error, FOREIGN) else type(error).__name__,
+        )
+
+
+def _silence_voice_warnings() -> None:
+    discord.VoiceClient.warn_nacl = False
+    discord.VoiceClient.warn_dave = False

@@ -1,0 +1,117 @@
+"""The border to discord.py: repeats what is worth repeating, translates what is left.
+
+What discord.py 2.7.1 repeats by itself is not enough (measured against a loopback server):
+a 503 on a bot-token route, a connection reset on Linux and a connection that the server
+closes all surface at once, as do time-outs. ``persistently`` repeats these. A refusal is
+never repeated: Discord bans addresses that send many refused requests.
+
+The errors::
+
+    DiscordStartError           the adapter cannot start; its sentence is for the admin
+    bot.jobs.DeliveryError      an answer did not arrive this time
+    └── UndeliverableError      ... and never will
+        └── TokenGoneError      ... by way of the interaction's token
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import aiohttp
+import discord
+
+from bot.jobs import DeliveryError, UndeliverableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Sequence
+
+# Longer than any rate limit that Discord asks of a well-behaved bot, shorter than a patience.
+TRY_TIMEOUT_S: Final = 60.0
+
+TRANSIENT: Final = (discord.DiscordServerError, aiohttp.ClientError, TimeoutError, OSError)
+FOREIGN: Final = (discord.DiscordException, *TRANSIENT)
+
+# Source: Discord API documentation, "JSON Error Codes".
+ALREADY_ACKNOWLEDGED: Final = 40060
+UNKNOWN_WEBHOOK: Final = 10015
+UNKNOWN_INTERACTION: Final = 10062
+INVALID_WEBHOOK_TOKEN: Final = 50027
+TOKEN_GONE_CODES: Final = frozenset({UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION, INVALID_WEBHOOK_TOKEN})
+HOPELESS_STATUSES: Final = frozenset({400, 403, 404, 413})
+SERVER_ERRORS_FROM: Final = 500
+
+_T = TypeVar("_T")
+
+
+class DiscordStartError(Exception):
+    """The adapter cannot start. ``str(error)`` tells the admin what to do."""
+
+
+class TokenGoneError(UndeliverableError):
+    """The interaction's token is no longer good; the answer may still go another way."""
+
+
+async def persistently(attempt: Callable[[], Awaitable[_T]], waits_s: Sequence[float]) -> _T:
+    """Run ``attempt`` until it succeeds, is refused, or the pauses are used up.
+
+    Only for what may safely happen twice: edits, and posts with a nonce.
+    """
+    for wait_s in waits_s:
+        try:
+            async with asyncio.timeout(TRY_TIMEOUT_S):
+                return await attempt()
+        except TRANSIENT:
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load
+    async with asyncio.timeout(TRY_TIMEOUT_S):
+        return await attempt()
+
+
+@contextmanager
+def delivery_errors() -> Generator[None]:
+    """Turn whatever Discord or the network raises inside into a ``DeliveryError``."""
+    try:
+        yield
+    except FOREIGN as error:
+        raise as_delivery_error(error) from error
+
+
+def as_delivery_error(error: Exception) -> DeliveryError:
+    """Return what ``error`` means for an answer."""
+    if not isinstance(error, discord.HTTPException):
+        return DeliveryError(f"Discord could not be reached ({type(error).__name__})")
+    told = f"Discord refused with {error.status}, code {error.code}"
+    if error.code in TOKEN_GONE_CODES:
+        return TokenGoneError(told)
+    return UndeliverableError(told) if error.status in HOPELESS_STATUSES else DeliveryError(told)
+
+
+def as_start_error(error: Exception) -> DiscordStartError:
+    """Return the sentence for the admin that fits a failed login or connection."""
+    return DiscordStartError(_start_sentence(error))
+
+
+def _start_sentence(error: Exception) -> str:
+    match error:
+        case discord.LoginFailure() | discord.ConnectionClosed(code=4004):
+            return (
+                "DISCORD_TOKEN was refused by Discord: copy the bot token again from "
+                "discord.com/developers, your application, Bot, Reset Token."
+            )
+        case discord.PrivilegedIntentsRequired() | discord.ConnectionClosed():
+            return (
+                "Discord does not let this application connect: check at discord.com/developers "
+                "that it is a bot and is not disabled."
+            )
+        case discord.HTTPException(status=status) if status < SERVER_ERRORS_FROM:
+            return (
+                f"Discord refused to start the bot ({status}): check at discord.com/developers "
+                "that the application may be used and has no limit on its commands."
+            )
+        case _:
+            return (
+                "Discord could not be reached: check this machine's network connection and "
+                "discordstatus.com, then start again."
+            )
