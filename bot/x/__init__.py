@@ -1,0 +1,1 @@
+"""X, formerly Twitter: a mention of the account is answered with pictures."""

@@ -1,0 +1,133 @@
+"""What the adapter needs of X, without tweepy: six calls, plain data, four errors.
+
+The family of errors::
+
+    XApiError                   anything a call can raise
+    ├── PausedError             nothing was done; the same call may succeed after a while
+    │   └── CredentialsError    ... once somebody has repaired the keys or the account
+    ├── DeclinedError           nothing was done, and the same call never will be
+    └── UnknownOutcomeError     a post was or was not created; only a look can tell
+
+``UnknownOutcomeError`` comes from ``reply`` alone. All other calls do no harm when they
+are repeated, so their doubtful ends are ``PausedError`` with a short pause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Post = Mapping[str, Any]
+"""A post as X sends it; ``bot.x.mentions`` knows both dialects of its fields."""
+
+# Source: X API OpenAPI 2.167 (media upload and metadata), docs "Media best practices".
+MAX_PICTURE_BYTES = 5_000_000
+MAX_ALT_TEXT_CHARS = 1_000
+
+
+class XApiError(Exception):
+    """Anything a call to X can raise."""
+
+
+class PausedError(XApiError):
+    """X takes no calls of this kind for a while; nothing was done.
+
+    Attributes:
+        retry_at: When to try again (aware, UTC).
+    """
+
+    def __init__(self, why: str, *, retry_at: datetime) -> None:
+        super().__init__(why)
+        self.retry_at = retry_at
+
+
+class CredentialsError(PausedError):
+    """X does not accept the keys, or the account may not post."""
+
+
+class DeclineReason(StrEnum):
+    """Why X will never do what was asked."""
+
+    NOT_SUMMONED = "not_summoned"
+    GONE = "gone"
+    RESTRICTED = "restricted"
+    BLOCKED = "blocked"
+    EDITED = "edited"
+    OTHER = "other"
+
+
+class DeclinedError(XApiError):
+    """X said no for good; nothing was done.
+
+    Attributes:
+        reason: What kind of no it was.
+    """
+
+    def __init__(self, why: str, *, reason: DeclineReason = DeclineReason.OTHER) -> None:
+        super().__init__(why)
+        self.reason = reason
+
+
+class UnknownOutcomeError(XApiError):
+    """The reply may be posted or not: the answer of X was lost or made no sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The account the keys belong to; ``username`` is without the at sign."""
+
+    id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some posts, newest first; ``next_token`` asks for older ones."""
+
+    posts: tuple[Post, ...]
+    next_token: str | None
+
+
+class XApi(Protocol):
+    """The port. Every call may raise ``XApiError`` and nothing else."""
+
+    async def who_am_i(self) -> Account:
+        """Return the account that the keys belong to."""
+        ...
+
+    async def mentions(
+        self, account_id: str, *, since_id: str | None, page_token: str | None
+    ) -> Page:
+        """Return posts newer than ``since_id`` that name the account."""
+        ...
+
+    async def own_posts(
+        self, account_id: str, *, since_id: str | None, page_token: str | None
+    ) -> Page:
+        """Return posts and replies of the account itself, newer than ``since_id``."""
+        ...
+
+    async def upload_picture(self, png: bytes) -> str:
+        """Store a picture at X for a day and return its media id."""
+        ...
+
+    async def describe_picture(self, media_id: str, alt_text: str) -> None:
+        """Give an uploaded picture its text for people who cannot see it."""
+        ...
+
+    async def reply(self, text: str, *, to_id: str, media_id: str | None) -> str:
+        """Post a reply and return its id.
+
+        Raises:
+            UnknownOutcomeError: It may be out: look before repeating it.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
