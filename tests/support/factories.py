@@ -1,0 +1,49 @@
+"""Plain data for tests: say what matters, the rest is filled in."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING
+
+from bot.jobs import Person, Platform, Submission
+from engine.api import DrawRequest, SamplingOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bot.jobs import Json
+
+_event_numbers = count(1)
+
+
+def person(name: str = "ada", platform: Platform = Platform.DISCORD) -> Person:
+    return Person(platform=platform, id=name)
+
+
+def submission(
+    *,
+    by: Person | None = None,
+    event_id: str | None = None,
+    prompt: str = "an avocado armchair",
+    picture_count: int = 3,
+    seed: int | None = 7,
+    options: SamplingOptions | None = None,
+    address: Mapping[str, Json] | None = None,
+) -> Submission:
+    """A submission of an event of its own, unless ``event_id`` says which."""
+    return Submission(
+        person=by or person(),
+        event_id=event_id or f"event-{next(_event_numbers)}",
+        request=DrawRequest(
+            prompt=prompt,
+            picture_count=picture_count,
+            seed=seed,
+            options=options or SamplingOptions(),
+        ),
+        address=address or {},
+    )
+
+
+def database_url(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'imagine.db'}"
