@@ -40,7 +40,7 @@ def test_without_a_word_list_in_the_checkpoint_hashtags_split_by_the_one_of_word
 ) -> None:
     ranks = WordRanks.from_folder(tmp_path)
 
-    assert ranks.split("catsofinstagram") == "cats of instagram"
+    assert ranks.split("throwbackthursday") == "throwback thursday"
 
 
 def test_a_list_without_words_splits_into_letters() -> None:
