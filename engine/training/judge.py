@@ -1,0 +1,388 @@
+"""Measures whether a picture shows the scene that was asked for.
+
+Independent of everything that draws or ranks: colours are compared in CIELAB, shapes
+with the generator's own renderings. It knows only the generator's world: colours of
+``engine.training.colours`` and things of ``engine.training.things`` in front of plain or
+simple backgrounds. Of two things it checks the colours and their order, not the shapes.
+
+Every picture is uint8 [h, w, 3], of any size; it is measured at 64 by 64 pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from engine.training.colours import RGB, Colour, Rgb, shades_of
+from engine.training.scenes import (
+    GRASS_RGB,
+    NIGHT_RGB,
+    SKY_RGB,
+    Background,
+    Item,
+    Landscape,
+    Relation,
+    Scene,
+    default_background,
+    draw_scene,
+)
+from engine.training.things import Thing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+    Numbers = NDArray[np.float32]
+    PictureArray = NDArray[np.uint8]
+
+_SIDE_PX = 64
+_BORDER_PX = 2
+_THING_DISTANCE = 14.0  # in CIELAB; 2 is just noticeable, the closest two colours are 30 apart
+_PART_FRACTION = 0.2  # of the largest part; smaller ones are stars, the moon, dirt
+_PRESENT_FRACTION = 0.12  # of the visible area, for a colour to count as present
+_FIGURE_PX = 28
+_LIGHTNESS_WEIGHT = 1.5  # of the inner shading against the outline
+_REFERENCES_PER_COLOUR = 2
+_REFERENCE_SEED = 20_220_601  # pictures to be judged must come from other seeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What is right about a picture; ``None`` where the question does not arise.
+
+    Attributes:
+        background_is_right: The background has the colour asked for.
+        colours_are_right: Each colour asked for is there; of one thing, it dominates.
+        shape_is_right: The outline and shading are nearest to the thing asked for.
+        order_is_right: Of two things, the first is above, or left of, the second.
+    """
+
+    background_is_right: bool
+    colours_are_right: bool
+    shape_is_right: bool | None
+    order_is_right: bool | None
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is wrong."""
+        return (
+            self.background_is_right
+            and self.colours_are_right
+            and self.shape_is_right is not False
+            and self.order_is_right is not False
+        )
+
+
+def judge(picture: PictureArray, scene: Scene) -> Verdict:
+    """Return what of ``scene`` is right in ``picture``."""
+    figure = _Figure.of(picture)
+    background_is_right = figure.background == scene.background
+    wanted = [item.colour for item in scene.items]
+    if scene.relation is None:
+        return Verdict(
+            background_is_right=background_is_right,
+            colours_are_right=figure.main_colour() == wanted[0],
+            shape_is_right=figure.nearest_thing() == scene.items[0].thing,
+            order_is_right=None,
+        )
+    is_there = set(wanted) <= figure.colours_present()
+    return Verdict(
+        background_is_right=background_is_right,
+        colours_are_right=is_there,
+        shape_is_right=None,
+        order_is_right=is_there and figure.is_in_order(wanted, scene.relation),
+    )
+
+
+def background_of(picture: PictureArray) -> Background:
+    """Return the background that ``picture`` has, or is nearest to."""
+    return _Figure.of(picture).background
+
+
+def colour_of(picture: PictureArray) -> Colour | None:
+    """Return the colour of most of what stands out; ``None`` if nothing does."""
+    return _Figure.of(picture).main_colour()
+
+
+def thing_of(picture: PictureArray) -> Thing | None:
+    """Return the thing that ``picture`` is most like; ``None`` if nothing stands out."""
+    return _Figure.of(picture).nearest_thing()
+
+
+# --- the report ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """How often one thing was right.
+
+    Attributes:
+        measure: What was looked at.
+        scene_count: In how many scenes the question arose.
+        first: The fraction of first-ranked pictures that were right.
+        average: The same of all candidates, each scene counting alike.
+    """
+
+    measure: str
+    scene_count: int
+    first: float
+    average: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The report of an evaluation; ``str`` of it is a Markdown table."""
+
+    rows: tuple[Row, ...]
+
+    def __str__(self) -> str:
+        lines = [
+            f"| {'what is right':<15} | scenes | ranked first | average candidate |",
+            f"|{'-' * 17}|{'-' * 7}:|{'-' * 13}:|{'-' * 18}:|",
+        ]
+        lines += [
+            f"| {row.measure:<15} | {row.scene_count:6} | {row.first:12.1%} | {row.average:17.1%} |"
+            for row in self.rows
+        ]
+        return "\n".join(lines)
+
+
+def evaluate(pictures: Sequence[tuple[Scene, Sequence[PictureArray]]]) -> Table:
+    """Judge the candidates of several scenes.
+
+    Args:
+        pictures: Scenes, each with one or more candidates, best first.
+    """
+    verdicts = [[judge(one, scene) for one in candidates] for scene, candidates in pictures]
+    rows = (
+        _row("background", [[v.background_is_right for v in each] for each in verdicts]),
+        _row("colours", [[v.colours_are_right for v in each] for each in verdicts]),
+        _row("shape (of one)", [[v.shape_is_right for v in each] for each in verdicts]),
+        _row("order (of two)", [[v.order_is_right for v in each] for each in verdicts]),
+        _row("everything", [[v.is_right for v in each] for each in verdicts]),
+    )
+    return Table(rows=tuple(row for row in rows if row.scene_count))
+
+
+def _row(measure: str, answers: Sequence[Sequence[bool | None]]) -> Row:
+    asked = [each for each in answers if each and each[0] is not None]
+    return Row(
+        measure=measure,
+        scene_count=len(asked),
+        first=_mean(bool(each[0]) for each in asked),
+        average=_mean(_mean(map(bool, each)) for each in asked),
+    )
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / len(listed) if listed else 0.0
+
+
+# --- measuring -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Figure:
+    """A picture taken apart.
+
+    Attributes:
+        lab: Its colours in CIELAB [64, 64, 3].
+        background: What is behind.
+        mask: Where something stands out from it [64, 64].
+    """
+
+    lab: Numbers
+    background: Background
+    mask: Mask
+
+    @classmethod
+    def of(cls, picture: PictureArray) -> _Figure:
+        """Take ``picture`` apart; the median filter takes noise and stars away."""
+        image = Image.fromarray(picture).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX)
+        lab = _lab(np.asarray(image.filter(ImageFilter.MedianFilter(3))))
+        background = _nearest_background(lab)
+        distance = np.linalg.norm(lab - _behind(lab, background), axis=-1)
+        return cls(lab=lab, background=background, mask=_large_parts(distance > _THING_DISTANCE))
+
+    def main_colour(self) -> Colour | None:
+        """Return the colour of most of the visible pixels."""
+        common = Counter(self._colours()).most_common(1)
+        return common[0][0] if common else None
+
+    def colours_present(self) -> set[Colour]:
+        """Return the colours that are more than a detail."""
+        counts = Counter(self._colours())
+        least = _PRESENT_FRACTION * counts.total()
+        return {colour for colour, count in counts.items() if count >= least}
+
+    def is_in_order(self, colours: Sequence[Colour], relation: Relation) -> bool:
+        """Whether the first of two present colours is above, or left of, the second."""
+        rows_and_columns = np.argwhere(self.mask)
+        axis = 0 if relation is Relation.ON_TOP_OF else 1
+        names = np.array([str(colour) for colour in self._colours()])
+        first, second = (np.median(rows_and_columns[names == one, axis]) for one in colours)
+        return bool(first < second)
+
+    def nearest_thing(self) -> Thing | None:
+        """Return the thing whose rendering has the most similar outline and shading."""
+        if not self.mask.any():
+            return None
+        things, outlines, insides = _references()
+        outline, inside = self.shape()
+        overlap = np.minimum(outlines, outline).sum((1, 2))
+        union = np.maximum(outlines, outline).sum((1, 2))
+        difference = np.abs(insides - inside).sum((1, 2)) / union
+        return things[int(np.argmin(1 - overlap / union + _LIGHTNESS_WEIGHT * difference))]
+
+    def shape(self) -> tuple[Numbers, Numbers]:
+        """Return outline (0 to 1) and inner lightness (-1 to 1), centred, one size.
+
+        The lightness is relative to the figure's own, so that colour does not matter.
+        """
+        lightness = self.lab[..., 0]
+        middle = np.median(lightness[self.mask])
+        inside = np.where(self.mask, np.clip((lightness - middle) / 40, -1, 1), 0)
+        rows, columns = np.nonzero(self.mask)
+        corners = int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+        return _centred(self.mask.astype(np.float32), corners), _centred(inside, corners)
+
+    def _colours(self) -> list[Colour]:
+        """Return the nearest colour of each visible pixel, in raster order.
+
+        What stands out has not the colour of the background, or it would not; so a soft
+        edge is not mistaken for it.
+        """
+        shades = [(name, lab) for name, lab in _palette() if name != self.background]
+        palette = np.stack([lab for _, lab in shades])
+        distances = np.linalg.norm(self.lab[self.mask][:, None] - palette, axis=-1)
+        return [shades[index][0] for index in np.argmin(distances, axis=1)]
+
+
+def _nearest_background(lab: Numbers) -> Background:
+    """Compare the upper and the lower half of the border with all backgrounds."""
+    border = np.ones(lab.shape[:2], np.bool_)
+    border[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX] = False
+    half = _SIDE_PX // 2
+    upper = np.median(lab[:half][border[:half]], axis=0)
+    lower = np.median(lab[half:][border[half:]], axis=0)
+    names, above, below = _backgrounds()
+    distances = np.linalg.norm(above - upper, axis=-1) + np.linalg.norm(below - lower, axis=-1)
+    return names[int(np.argmin(distances))]
+
+
+def _behind(lab: Numbers, background: Background) -> Numbers:
+    """Return the colour of the background, of each row where it changes with height."""
+    sides = np.concatenate([lab[:, :_BORDER_PX], lab[:, -_BORDER_PX:]], axis=1)
+    if background is Landscape.GRASS:
+        return np.median(sides, axis=1, keepdims=True)
+    return np.median(sides, axis=(0, 1))
+
+
+def _large_parts(mask: Mask) -> Mask:
+    """Return ``mask`` without the connected parts that are small beside its largest."""
+    labels = _connected(mask)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0  # the background
+    keep = sizes >= max(1.0, _PART_FRACTION * sizes.max())
+    return keep[labels]
+
+
+def _connected(mask: Mask) -> NDArray[np.int64]:
+    """Number the connected parts of ``mask`` from 1; 0 is what is outside.
+
+    Each pixel starts with its own number and takes the largest of its neighbours' until
+    nothing changes: simple, and fast enough for 64 by 64.
+    """
+    numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
+    while True:
+        wide = np.pad(numbers, 1)
+        spread = np.maximum.reduce(
+            [numbers, wide[:-2, 1:-1], wide[2:, 1:-1], wide[1:-1, :-2], wide[1:-1, 2:]]
+        )
+        spread = np.where(mask, spread, 0)
+        if np.array_equal(spread, numbers):
+            return np.unique(numbers, return_inverse=True)[1].reshape(mask.shape)
+        numbers = spread
+
+
+def _centred(values: Numbers, corners: tuple[int, int, int, int]) -> Numbers:
+    """Cut ``values`` to ``corners`` and scale its longer side to the common size."""
+    left, top, right, bottom = corners
+    scale = _FIGURE_PX / max(right - left, bottom - top)
+    size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
+    cut = Image.fromarray(np.ascontiguousarray(values[top:bottom, left:right], np.float32))
+    scaled = np.asarray(cut.resize(size, Image.Resampling.BILINEAR))
+    square = np.zeros((_FIGURE_PX, _FIGURE_PX), np.float32)
+    x, y = (_FIGURE_PX - size[0]) // 2, (_FIGURE_PX - size[1]) // 2
+    square[y : y + size[1], x : x + size[0]] = scaled
+    return square
+
+
+@functools.cache
+def _references() -> tuple[tuple[Thing, ...], Numbers, Numbers]:
+    """Return the things, outlines [N, 28, 28] and insides [N, 28, 28] of renderings."""
+    things: list[Thing] = []
+    shapes: list[tuple[Numbers, Numbers]] = []
+    rng = random.Random(_REFERENCE_SEED)  # noqa: S311 - pictures, not secrets
+    for thing in Thing:
+        for colour in tuple(Colour) * _REFERENCES_PER_COLOUR:
+            items = (Item(colour=colour, thing=thing),)
+            scene = Scene(items=items, background=default_background(items))
+            shapes.append(_Figure.of(draw_scene(scene, rng, _SIDE_PX)).shape())
+            things.append(thing)
+    outlines, insides = zip(*shapes, strict=True)
+    return tuple(things), np.stack(outlines), np.stack(insides)
+
+
+@functools.cache
+def _palette() -> tuple[tuple[Colour, Numbers], ...]:
+    """Return each colour three times, with its three shades in CIELAB."""
+    return tuple(
+        (colour, lab)
+        for colour in Colour
+        for shades in (shades_of(RGB[colour]),)
+        for lab in _lab_of([shades.light, shades.base, shades.dark])
+    )
+
+
+@functools.cache
+def _backgrounds() -> tuple[tuple[Background, ...], Numbers, Numbers]:
+    """Return all backgrounds with their colour above and below in CIELAB [N, 3]."""
+    halves: dict[Background, tuple[Rgb, Rgb]] = {one: (RGB[one], RGB[one]) for one in Colour}
+    halves[Landscape.GRASS] = SKY_RGB, GRASS_RGB
+    halves[Landscape.NIGHT] = NIGHT_RGB, NIGHT_RGB
+    above, below = zip(*halves.values(), strict=True)
+    return tuple(halves), _lab_of(above), _lab_of(below)
+
+
+def _lab_of(colours: Sequence[Rgb]) -> Numbers:
+    return _lab(np.array(colours, np.uint8))
+
+
+def _lab(srgb: PictureArray) -> Numbers:
+    """Return sRGB levels [..., 3] as CIELAB, in which distances are those that are seen.
+
+    Source: IEC 61966-2-1 (sRGB to XYZ, white D65) and CIE 15 (XYZ to CIELAB).
+    """
+    levels = srgb.astype(np.float32) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004 - sRGB's constant
+    to_xyz = np.array(
+        [
+            [0.4124, 0.3576, 0.1805],
+            [0.2126, 0.7152, 0.0722],
+            [0.0193, 0.1192, 0.9505],
+        ]
+    )
+    xyz = linear @ to_xyz.T / np.array([0.9505, 1.0, 1.089])
+    root = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1).astype(np.float32)
