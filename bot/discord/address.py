@@ -83,10 +83,10 @@ def address_from(stored: Mapping[str, Any]) -> Address:
 
 
 def _may_post(interaction: discord.Interaction[Any]) -> bool:
-    if not interaction.is_guild_integration():
-        return False  # installed by the person only: the bot itself is not there
     if interaction.context.dm_channel:
         return True
+    if not interaction.is_guild_integration():
+        return False  # installed by the person only: the bot itself is not there
     can = interaction.app_permissions
     in_thread = isinstance(interaction.channel, discord.Thread)
     can_send = can.send_messages_in_threads if in_thread else can.send_messages

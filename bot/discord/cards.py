@@ -76,7 +76,7 @@ def picture_files(prompt: str, drawn: Drawn, *, each_limit_bytes: int) -> list[d
     return [
         discord.File(
             io.BytesIO(picture.png),
-            filename=f"{drawn.seed}-{picture.index + 1}.png",
+            filename=f"imagine-{drawn.seed}-{picture.index + 1}.png",
             description=sentences.alt_text(rank, len(chosen), prompt)[:MAX_ALT_CHARS],
         )
         for rank, picture in enumerate(chosen, start=1)

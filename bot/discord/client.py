@@ -65,7 +65,7 @@ class DiscordClient(discord.Client):
     """discord.py's client with our commands, no intents and no caches."""
 
     def __init__(self, config: DiscordConfig, cursors: Cursors) -> None:
-        _silence_voice_warnings()
+        _silence_needless_warnings()
         super().__init__(
             intents=discord.Intents.none(),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -177,6 +177,8 @@ def _log_end(gateway: asyncio.Task[None]) -> None:
         )
 
 
-def _silence_voice_warnings() -> None:
+def _silence_needless_warnings() -> None:
+    """Keep discord.py from warning of what we do without on purpose: voice and guilds."""
     discord.VoiceClient.warn_nacl = False
     discord.VoiceClient.warn_dave = False
+    logging.getLogger("discord.state").setLevel(logging.ERROR)
