@@ -16,11 +16,14 @@ their prompts test whether the model puts known words together in new ways. Held
 ``python -m engine.training.scenes sheet.png`` draws a sheet of examples to look at.
 """
 
+# ruff: noqa: S311 - the random numbers place things in pictures, they keep no secrets
+
 from __future__ import annotations
 
 import hashlib
 import random
 import sys
+import textwrap
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -213,21 +216,17 @@ def _unit(item: Item, extent: float) -> float:
 # --- captions ------------------------------------------------------------------------
 
 _KINDS_OF_PICTURE = ("picture", "drawing", "painting", "image", "photo")
+_NEEDLESSLY_NAMED_FRACTION = 0.2  # of the captions that need not name their background
+_BRITISH_FRACTION = 0.1  # of the captions with gray
 
 
 def caption(scene: Scene, rng: random.Random) -> str:
     """Return a caption of ``scene``, most often its ``canonical_caption``."""
-    form = rng.random()
-    if form < 0.68:  # noqa: PLR2004 - the shares of the forms are read side by side
-        words = _with_background(_subject(scene), scene, is_named=_is_named(scene, rng))
-    elif form < 0.80:  # noqa: PLR2004 - as above
-        subject = with_article(f"{rng.choice(_KINDS_OF_PICTURE)} of {_subject(scene)}")
-        words = _with_background(subject, scene, is_named=_is_named(scene, rng))
-    elif form < 0.91:  # noqa: PLR2004 - as above
-        words = _in_short(scene, is_named=_is_named(scene, rng))
-    else:
-        words = _in_other_words(scene, rng)
-    return words.replace("gray", "grey") if rng.random() < 0.1 else words  # noqa: PLR2004 - as above
+    is_needless = scene.background is default_background(scene.items)
+    is_named = not is_needless or rng.random() < _NEEDLESSLY_NAMED_FRACTION
+    word = rng.choices(tuple(_WORDINGS), weights=tuple(_WORDINGS.values()))[0]
+    words = word(scene, rng, is_named)
+    return words.replace("gray", "grey") if rng.random() < _BRITISH_FRACTION else words
 
 
 def canonical_caption(scene: Scene) -> str:
@@ -246,11 +245,6 @@ def default_background(items: tuple[Item, ...]) -> Colour:
 def with_article(noun: str) -> str:
     """Return ``noun`` after "a" or "an"."""
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
-
-
-def _is_named(scene: Scene, rng: random.Random) -> bool:
-    """Whether to name the background: always, unless it is the one that goes unnamed."""
-    return scene.background is not default_background(scene.items) or rng.random() < 0.2  # noqa: PLR2004 - a share
 
 
 def _subject(scene: Scene) -> str:
@@ -273,29 +267,40 @@ def _with_background(subject: str, scene: Scene, *, is_named: bool) -> str:
             return f"{subject} {scene.background}"
 
 
-def _in_short(scene: Scene, *, is_named: bool) -> str:
-    """Return the caption without articles: "red circle on blue"."""
-    nouns = [_noun(item, scene.size) for item in scene.items]
-    subject = f" {scene.relation} ".join(nouns)
-    if isinstance(scene.background, Colour):
-        return f"{subject} on {scene.background}" if is_named else subject
+def _plainly(scene: Scene, _rng: random.Random, is_named: bool) -> str:  # noqa: FBT001 - one signature for all wordings
+    return _with_background(_subject(scene), scene, is_named=is_named)
+
+
+def _as_a_picture(scene: Scene, rng: random.Random, is_named: bool) -> str:  # noqa: FBT001 - as above
+    """Say what it is: "a drawing of a red circle"."""
+    subject = with_article(f"{rng.choice(_KINDS_OF_PICTURE)} of {_subject(scene)}")
     return _with_background(subject, scene, is_named=is_named)
 
 
-def _in_other_words(scene: Scene, rng: random.Random) -> str:
-    """Return a rarer wording: another preposition, or the background first."""
+def _in_short(scene: Scene, _rng: random.Random, is_named: bool) -> str:  # noqa: FBT001 - as above
+    """Leave the articles out: "red circle on blue"."""
+    subject = f" {scene.relation} ".join(_noun(item, scene.size) for item in scene.items)
+    if is_named and isinstance(scene.background, Colour):
+        return f"{subject} on {scene.background}"
+    return _with_background(subject, scene, is_named=is_named)
+
+
+def _in_other_words(scene: Scene, rng: random.Random, is_named: bool) -> str:  # noqa: FBT001 - as above
+    """Take another preposition, or begin with the background."""
     first, *others = [with_article(_noun(item, scene.size)) for item in scene.items]
     match scene.relation:
         case None:
-            subject = f"{first}"
+            subject = first
+            if is_named and isinstance(scene.background, Colour):
+                return f"{scene.background} background with {subject}"
         case Relation.ON_TOP_OF:
-            forms = (f"{first} above {others[0]}", f"{others[0]} under {first}")
-            subject = rng.choice(forms)
+            subject = rng.choice((f"{first} above {others[0]}", f"{others[0]} under {first}"))
         case Relation.NEXT_TO:
             subject = rng.choice((f"{first} and {others[0]}", f"{first} beside {others[0]}"))
-    if scene.relation is None and isinstance(scene.background, Colour):
-        return f"{scene.background} background with {subject}"
-    return _with_background(subject, scene, is_named=True)
+    return _with_background(subject, scene, is_named=is_named)
+
+
+_WORDINGS = {_plainly: 68, _as_a_picture: 12, _in_short: 11, _in_other_words: 9}  # in percent
 
 
 # --- scenes --------------------------------------------------------------------------
@@ -312,7 +317,7 @@ def random_scene(rng: random.Random) -> Scene:
 
 def held_out_scenes(count: int, seed: int) -> list[Scene]:
     """Return ``count`` scenes that training never shows, singles and pairs mixed as there."""
-    rng = random.Random(seed)  # noqa: S311 - pictures, not secrets
+    rng = random.Random(seed)
     scenes: list[Scene] = []
     while len(scenes) < count:
         draw = _random_single if rng.random() < _SINGLE_FRACTION else _random_pair
@@ -372,12 +377,10 @@ def _random_pair(rng: random.Random) -> Scene:
 
 
 def _random_background(items: tuple[Item, ...], rng: random.Random) -> Background:
-    kind = rng.random()
-    if kind < 0.3:  # noqa: PLR2004 - the shares of the backgrounds are read side by side
-        return default_background(items)
-    backgrounds: tuple[Background, ...] = _COLOURS if kind < 0.88 else _LANDSCAPES  # noqa: PLR2004 - as above
+    default = default_background(items)
+    backgrounds = rng.choices(((default,), _COLOURS, _LANDSCAPES), weights=(30, 58, 12))[0]
     seen = [one for one in backgrounds if _can_be_seen(items, one)]
-    return rng.choice(seen) if seen else default_background(items)
+    return rng.choice(seen) if seen else default
 
 
 def _can_be_seen(items: tuple[Item, ...], background: Background) -> bool:
@@ -407,14 +410,14 @@ def sheet(count: int = 72, *, columns: int = 9, side_px: int = 128, seed: int = 
     for index, (scene, words) in enumerate(_examples(count, seed)):
         left = index % columns * (side_px + 8) + 4
         top = index // columns * (side_px + line_px) + 4
-        rng = random.Random(index)  # noqa: S311 - as above
+        rng = random.Random(index)
         image.paste(Image.fromarray(draw_scene(scene, rng, side_px)), (left, top))
         canvas.multiline_text((left, top + side_px), _wrapped(words), fill="black", spacing=0)
     return image
 
 
 def _examples(count: int, seed: int) -> Iterator[tuple[Scene, str]]:
-    rng = random.Random(seed)  # noqa: S311 - as above
+    rng = random.Random(seed)
     for index in range(count):
         if index < len(_THINGS):  # every thing once
             items = (Item(colour=_COLOURS[index % len(_COLOURS)], thing=_THINGS[index]),)
@@ -425,8 +428,6 @@ def _examples(count: int, seed: int) -> Iterator[tuple[Scene, str]]:
 
 
 def _wrapped(words: str, width: int = 24) -> str:
-    import textwrap  # noqa: PLC0415 - only the sheet needs it
-
     return "\n".join(textwrap.wrap(words, width))
 
 
