@@ -240,12 +240,12 @@ def _tree(pen: Pen, shades: Shades) -> None:
 
 
 def _flower(pen: Pen, shades: Shades) -> None:
-    pen.box(0.33, 0.4, 0.39, 1, _LEAF)
-    pen.oval(0.06, 0.72, 0.35, 0.86, _LEAF)
-    pen.oval(0.37, 0.66, 0.66, 0.8, _LEAF)
+    pen.box(0.29, 0.4, 0.35, 1, _LEAF)
+    pen.oval(0.02, 0.72, 0.31, 0.86, _LEAF)
+    pen.oval(0.33, 0.66, 0.62, 0.8, _LEAF)
     for petal in range(6):
-        pen.disc(*_on_circle(0.36, 0.34, 0.2, petal / 6), 0.145, shades.base)
-    pen.disc(0.36, 0.34, 0.12, _differs(_POLLEN, shades, _BARK))
+        pen.disc(*_on_circle(0.32, 0.345, 0.2, petal / 6), 0.145, shades.base)
+    pen.disc(0.32, 0.345, 0.12, _differs(_POLLEN, shades, _BARK))
 
 
 def _fish(pen: Pen, shades: Shades) -> None:
@@ -310,7 +310,7 @@ LOOKS: dict[Thing, Look] = {
     Thing.CONE: Look(paint=_cone, width=0.86),
     Thing.HOUSE: Look(paint=_house),
     Thing.TREE: Look(paint=_tree, width=0.8, unseen_on=frozenset({Colour.BROWN})),
-    Thing.FLOWER: Look(paint=_flower, width=0.72, unseen_on=frozenset({Colour.GREEN})),
+    Thing.FLOWER: Look(paint=_flower, width=0.64, unseen_on=frozenset({Colour.GREEN})),
     Thing.FISH: Look(paint=_fish, height=0.58),
     Thing.CAR: Look(paint=_car, height=0.545, unseen_on=frozenset({Colour.BLACK})),
     Thing.BOAT: Look(paint=_boat, height=0.94),
