@@ -1,0 +1,87 @@
+"""What follows from each error, in one table: retry, quota, log level, metric label.
+
+What the person sees is the other half and stands in ``bot.sentences``. A test fails if an
+error of ``engine.api``, ``bot.jobs`` or ``bot.store`` has no row in both.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from bot.jobs import (
+    ClosingError,
+    DeliveryError,
+    DuplicateEventError,
+    OverQuotaError,
+    RefusedError,
+    UndeliverableError,
+)
+from bot.store import IllegalMoveError, StoreError
+from engine.api import (
+    CheckpointError,
+    DrawingFailedError,
+    EngineBusyError,
+    EngineClosedError,
+    EngineError,
+    InvalidRequestError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Quota(StrEnum):
+    """What happens to the pictures that the request would cost."""
+
+    NOT_TAKEN = "not taken"
+    """Refused before anything was accepted."""
+    KEPT = "kept"
+    """The job stays unfinished: it goes on at the next start, and its pictures stay taken."""
+    GIVEN_BACK = "given back"
+    """The job has failed and the person is told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What follows from an error.
+
+    Attributes:
+        quota: What happens to the pictures once nothing is retried any more.
+        is_retried: Whether the same delivery is tried again first.
+        log_level: Of the line that tells of it.
+        label: Its name in metrics and logs.
+    """
+
+    label: str
+    quota: Quota
+    log_level: int
+    is_retried: bool = False
+
+
+OUTCOMES: Final[Mapping[type, Outcome]] = {
+    RefusedError: Outcome("refused", Quota.NOT_TAKEN, logging.INFO),
+    OverQuotaError: Outcome("over_quota", Quota.NOT_TAKEN, logging.INFO),
+    DuplicateEventError: Outcome("duplicate", Quota.NOT_TAKEN, logging.INFO),
+    ClosingError: Outcome("closing", Quota.NOT_TAKEN, logging.INFO),
+    EngineError: Outcome("engine", Quota.GIVEN_BACK, logging.ERROR),
+    InvalidRequestError: Outcome("invalid_request", Quota.GIVEN_BACK, logging.INFO),
+    CheckpointError: Outcome("checkpoint", Quota.GIVEN_BACK, logging.ERROR),
+    EngineBusyError: Outcome("engine_busy", Quota.GIVEN_BACK, logging.WARNING),
+    # The engine is closed by nobody but us, on the way out: the next start draws the job.
+    EngineClosedError: Outcome("engine_closed", Quota.KEPT, logging.INFO),
+    DrawingFailedError: Outcome("drawing_failed", Quota.GIVEN_BACK, logging.ERROR),
+    DeliveryError: Outcome("delivery", Quota.GIVEN_BACK, logging.WARNING, is_retried=True),
+    UndeliverableError: Outcome("undeliverable", Quota.GIVEN_BACK, logging.WARNING),
+    # What the store could not note is not known to it: it decides at the next start.
+    StoreError: Outcome("store", Quota.KEPT, logging.ERROR),
+    IllegalMoveError: Outcome("illegal_move", Quota.KEPT, logging.ERROR),
+    Exception: Outcome("bug", Quota.GIVEN_BACK, logging.ERROR),
+}
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """The row of the error, or of its nearest base class."""
+    return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)

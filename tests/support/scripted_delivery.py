@@ -1,0 +1,49 @@
+"""A delivery that remembers what it was asked for, and fails as a test tells it to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.jobs import Job
+    from engine.api import Drawing, Drawn, Queued
+
+
+class ScriptedDelivery:
+    """Implements ``bot.jobs.Delivery`` without a platform.
+
+    Each error put into ``errors`` fails one call of ``deliver``; ``progress_error`` fails
+    every ``show_progress``, ``apology_error`` every ``apologise``. Clear ``open`` to make
+    deliveries wait.
+    """
+
+    def __init__(self) -> None:
+        self.progress: list[Queued | Drawing] = []
+        self.attempts: list[Job] = []
+        self.delivered: list[tuple[Job, Drawn]] = []
+        self.apologies: list[tuple[Job, str]] = []
+        self.errors: deque[Exception] = deque()
+        self.progress_error: Exception | None = None
+        self.apology_error: Exception | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+        del job
+        self.progress.append(event)
+        if self.progress_error:
+            raise self.progress_error
+
+    async def deliver(self, job: Job, drawn: Drawn) -> None:
+        self.attempts.append(job)
+        await self.open.wait()
+        if self.errors:
+            raise self.errors.popleft()
+        self.delivered.append((job, drawn))
+
+    async def apologise(self, job: Job, sentence: str) -> None:
+        self.apologies.append((job, sentence))
+        if self.apology_error:
+            raise self.apology_error

@@ -1,0 +1,427 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.jobs import (
+    ClosingError,
+    DeliveryError,
+    DuplicateEventError,
+    JobState,
+    OverQuotaError,
+    Platform,
+    UndeliverableError,
+)
+from bot.service import FORGOTTEN_AFTER, Service, retry_pauses_s
+from bot.store import Store
+from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
+from tests.support.clock import Clock
+from tests.support.factories import database_url, person, submission
+from tests.support.scripted_delivery import ScriptedDelivery
+from tests.support.scripted_engine import ScriptedEngine
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from bot.jobs import Job
+
+
+class House:
+    """A service with all that it needs; ``restart`` lets the process die and begin anew."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.clock = Clock()
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        self.engine = ScriptedEngine()
+        self.delivery = ScriptedDelivery()
+        self.service = Service(
+            store=self.store,
+            engine=self.engine,
+            daily_pictures=9,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+        )
+        self.service.register(Platform.DISCORD, self.delivery)
+
+    async def restart(self) -> None:
+        await self.service.close(grace_s=0)
+        self.begin_anew()
+        await self.service.start()
+
+    async def all_done(self) -> None:
+        async with asyncio.timeout(20):
+            while running := [t for t in asyncio.all_tasks() if t.get_name().startswith("job ")]:
+                await asyncio.wait(running)
+
+    async def until_drawing(self, count: int = 1) -> None:
+        await until(lambda: len(self.engine.requests) == count)
+
+    async def state_of(self, job: Job) -> JobState | None:
+        stored = await self.store.job(job.id)
+        return stored and stored.state
+
+    async def left(self) -> int | None:
+        return await self.service.allowance_left(person())
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    store = await Store.open(database_url(tmp_path))
+    house = House(store)
+    yield house
+    house.engine.open.set()
+    house.delivery.open.set()
+    await house.service.close(grace_s=20)
+    await store.close()
+
+
+async def test_a_submission_becomes_delivered_pictures(house: House) -> None:
+    job = await house.service.submit(submission(picture_count=3))
+    await house.all_done()
+
+    ((delivered, drawn),) = house.delivery.delivered
+    assert delivered == replace(job, state=JobState.DELIVERING)
+    assert len(drawn.pictures) == 3
+    assert await house.state_of(job) is JobState.DELIVERED
+    assert await house.left() == 6
+    assert house.delivery.apologies == []
+
+
+async def test_progress_is_shown_while_a_job_is_drawn(house: House) -> None:
+    await house.service.submit(submission())
+    await house.all_done()
+
+    assert [repr(event) for event in house.delivery.progress] == [
+        "Queued(pictures_ahead=0)",
+        "Drawing(fraction=0.0)",
+        "Drawing(fraction=0.5)",
+    ]
+
+
+async def test_progress_that_cannot_be_shown_does_not_stop_the_job(house: House) -> None:
+    house.delivery.progress_error = RuntimeError("rate limited")
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.DELIVERED
+
+
+async def test_a_submission_without_a_seed_gets_one_that_stays(house: House) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission(seed=None))
+    await house.until_drawing()
+    (before,) = house.engine.requests
+
+    await house.restart()
+    await house.all_done()
+
+    assert before.seed == job.submission.request.seed is not None
+    assert house.engine.requests == [before]
+
+
+async def test_two_submissions_without_a_seed_are_drawn_differently(house: House) -> None:
+    jobs = [await house.service.submit(submission(seed=None)) for _ in range(2)]
+
+    assert jobs[0].submission.request.seed != jobs[1].submission.request.seed
+
+
+async def test_who_is_over_quota_is_refused_and_nothing_is_drawn(house: House) -> None:
+    await house.service.submit(submission(picture_count=9))
+
+    with pytest.raises(OverQuotaError):
+        await house.service.submit(submission(picture_count=1))
+
+    await house.all_done()
+    assert len(house.engine.requests) == 1
+
+
+async def test_a_second_delivery_of_an_event_is_drawn_once(house: House) -> None:
+    job = await house.service.submit(submission(event_id="1"))
+
+    with pytest.raises(DuplicateEventError) as refusal:
+        await house.service.submit(submission(event_id="1"))
+
+    await house.all_done()
+    assert refusal.value.job.id == job.id
+    assert len(house.engine.requests) == 1
+
+
+async def test_a_platform_that_nobody_delivers_to_is_a_mistake_of_the_caller(house: House) -> None:
+    with pytest.raises(LookupError, match="nobody is registered to deliver to x"):
+        await house.service.submit(submission(by=person(platform=Platform.X)))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            DrawingFailedError("The engine process ended twice."),
+            (
+                "The pictures could not be drawn. Please try again. "
+                "Nothing was taken from your allowance."
+            ),
+        ),
+        (
+            EngineBusyError(90),
+            (
+                "Too many pictures are waiting to be drawn just now. "
+                "Try again at 12:01 UTC, in 2 min. Nothing was taken from your allowance."
+            ),
+        ),
+    ],
+)
+async def test_pictures_that_cannot_be_drawn_are_given_back_with_an_apology(
+    house: House, error: DrawingFailedError | EngineBusyError, sentence: str
+) -> None:
+    house.engine.errors.append(error)
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert [said for _, said in house.delivery.apologies] == [sentence]
+    assert await house.state_of(job) is JobState.FAILED
+    assert await house.left() == 9
+
+
+async def test_one_job_that_fails_leaves_the_others_alone(house: House) -> None:
+    house.engine.errors.append(DrawingFailedError("no"))
+
+    jobs = [await house.service.submit(submission()) for _ in range(3)]
+    await house.all_done()
+
+    states = sorted([str(await house.state_of(job)) for job in jobs])
+    assert states == ["delivered", "delivered", "failed"]
+    assert await house.left() == 3
+
+
+async def test_a_delivery_that_fails_is_tried_again_and_told_so(house: House) -> None:
+    house.delivery.errors.extend([DeliveryError("503"), DeliveryError("503")])
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert [attempt.attempt_count for attempt in house.delivery.attempts] == [0, 1, 2]
+    assert await house.state_of(job) is JobState.DELIVERED
+    assert len(house.clock.slept_s) == 2
+    assert await house.left() == 6
+
+
+async def test_a_delivery_that_never_works_is_given_up_and_given_back(house: House) -> None:
+    house.delivery.errors.extend(DeliveryError("503") for _ in range(9))
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert len(house.delivery.attempts) == 5
+    assert await house.state_of(job) is JobState.FAILED
+    assert await house.left() == 9
+    assert [said for _, said in house.delivery.apologies] == [
+        (
+            "The pictures were drawn but could not be sent here. Please try again later. "
+            "Nothing was taken from your allowance."
+        )
+    ]
+
+
+async def test_what_is_undeliverable_is_given_back_at_once(house: House) -> None:
+    house.delivery.errors.append(UndeliverableError("channel gone"))
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert len(house.delivery.attempts) == 1
+    assert await house.state_of(job) is JobState.FAILED
+    assert await house.left() == 9
+
+
+async def test_a_bug_in_an_adapter_ends_its_job_and_nothing_else(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.delivery.errors.append(KeyError("channel"))
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.FAILED
+    assert [said for _, said in house.delivery.apologies] == [
+        (
+            "Something went wrong on the bot's side. Please try again later; "
+            "its admin finds the reason in the log."
+        )
+    ]
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.message.startswith(f"job stopped job_id={job.id} platform=discord")
+
+
+async def test_an_apology_that_does_not_arrive_changes_nothing(house: House) -> None:
+    house.engine.errors.append(DrawingFailedError("no"))
+    house.delivery.apology_error = DeliveryError("503")
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.FAILED
+    assert await house.left() == 9
+
+
+async def test_an_attempt_is_counted_before_it_is_made(house: House) -> None:
+    house.delivery.open.clear()
+    job = await house.service.submit(submission())
+    await until(lambda: len(house.delivery.attempts) == 1)
+
+    await house.restart()
+    await house.all_done()
+
+    ((delivered, _),) = house.delivery.delivered
+    assert delivered.id == job.id
+    assert delivered.attempt_count == 1
+
+
+async def test_a_job_that_was_being_drawn_is_drawn_after_a_restart(house: House) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+
+    await house.restart()
+    await house.all_done()
+
+    ((delivered, _),) = house.delivery.delivered
+    assert (delivered.id, delivered.attempt_count) == (job.id, 0)
+    assert await house.left() == 6
+
+
+async def test_jobs_of_platforms_that_are_not_here_wait_for_another_start(house: House) -> None:
+    on_x = submission(by=person(platform=Platform.X))
+    job = await house.store.accept(on_x, now=house.clock(), allowance_count=9)
+
+    await house.restart()
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.ACCEPTED
+
+
+async def test_a_terminal_that_still_waits_keeps_its_job_to_itself(house: House) -> None:
+    at_terminal = submission(by=person(platform=Platform.TERMINAL))
+    job = await house.store.accept(at_terminal, now=house.clock(), allowance_count=9)
+    house.clock.advance(FORGOTTEN_AFTER)
+
+    house.service.register(Platform.TERMINAL, house.delivery)
+    await house.service.start()
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.ACCEPTED
+
+
+async def test_a_terminal_that_is_long_gone_gets_its_pictures_back(house: House) -> None:
+    at_terminal = submission(by=person(platform=Platform.TERMINAL))
+    job = await house.store.accept(at_terminal, now=house.clock(), allowance_count=9)
+    house.clock.advance(FORGOTTEN_AFTER + timedelta(seconds=1))
+
+    await house.service.start()
+
+    assert await house.state_of(job) is JobState.FAILED
+    assert await house.service.allowance_left(job.submission.person) == 9
+
+
+async def test_a_closing_service_refuses_new_work(house: House) -> None:
+    await house.service.close(grace_s=0)
+
+    with pytest.raises(ClosingError):
+        await house.service.submit(submission())
+
+    assert repr(house.service) == "<Service 0 jobs running, closing>"
+
+
+async def test_closing_waits_for_running_jobs(house: House) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+
+    closing = asyncio.create_task(house.service.close(grace_s=20))
+    await asyncio.sleep(0)
+    house.engine.open.set()
+    await closing
+
+    assert await house.state_of(job) is JobState.DELIVERED
+
+
+async def test_closing_leaves_what_is_not_done_in_time_to_the_next_start(house: House) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+    assert repr(house.service) == "<Service 1 jobs running>"
+
+    await house.service.close(grace_s=0)
+
+    assert await house.state_of(job) is JobState.DRAWING
+    assert house.delivery.apologies == []
+    assert await house.left() == 6
+
+
+async def test_an_engine_that_closes_first_leaves_the_job_to_the_next_start(house: House) -> None:
+    house.engine.errors.append(EngineClosedError("closed"))
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.DRAWING
+    assert house.delivery.apologies == []
+    assert await house.left() == 6
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+async def test_whoever_is_cancelled_while_submitting_has_submitted_or_has_not(
+    house: House, turns: int
+) -> None:
+    task = asyncio.create_task(house.service.submit(submission(event_id="1")))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    await house.service.close(grace_s=20)
+    assert await house.left() == 9 - 3 * len(house.delivery.delivered)
+    assert await house.store.unfinished(list(Platform)) == []
+
+
+@pytest.mark.parametrize("turns", range(0, 120, 10))
+async def test_a_process_that_stops_anywhere_delivers_in_the_end(house: House, turns: int) -> None:
+    job = await house.service.submit(submission())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    first_delivery = house.delivery
+    await house.restart()
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.DELIVERED
+    arrived = [*first_delivery.delivered, *house.delivery.delivered]
+    # Whoever delivers again is told that it may have arrived before.
+    assert all(again.attempt_count > 0 for again, _ in arrived[1:])
+    assert await house.left() == 6
+
+
+async def test_two_hundred_people_at_once_are_all_served(house: House) -> None:
+    wanted = [submission(by=person(f"person-{n}"), picture_count=1) for n in range(200)]
+
+    await asyncio.gather(*(house.service.submit(each) for each in wanted))
+    await house.all_done()
+
+    assert len(house.delivery.delivered) == 200
+
+
+def test_pauses_between_attempts_double_with_jitter() -> None:
+    for pause_s, whole_s in zip(retry_pauses_s(), [2, 4, 8, 16], strict=True):
+        assert whole_s / 2 <= pause_s <= whole_s
