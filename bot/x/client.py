@@ -23,10 +23,12 @@ Source: tweepy 4.17.0 ``asynchronous/client.py``, each row tried against a loopb
 from __future__ import annotations
 
 import base64
+import io
 import logging
 from collections.abc import Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -49,6 +51,7 @@ from bot.x.api import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractAsyncContextManager
 
     from bot.x.api import Post
     from bot.x.config import XConfig
@@ -120,7 +123,7 @@ class TweepyApi:
             return_type=dict,  # pyright: ignore[reportArgumentType] (untyped in tweepy)
             wait_on_rate_limit=False,
         )
-        self._client.session = self._session
+        self._client.session = _StreamedBodies(self._session)
         # At debug tweepy prints signatures and whole bodies.
         logging.getLogger(tweepy.__name__).setLevel(logging.INFO)
 
@@ -248,6 +251,23 @@ class TweepyApi:
         return PausedError(why, retry_at=self._clock() + pause)
 
 
+class _StreamedBodies:
+    """What tweepy needs of a session; hands JSON on as a stream.
+
+    A picture is more than aiohttp likes to send in one piece; it warns that this may block
+    the event loop.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    def request(
+        self, method: str, url: URL, *, json: object, **options: Any
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        data = None if json is None else io.BytesIO(dumps(json).encode())
+        return self._session.request(method, url, data=data, **options)
+
+
 def _open_session(config: XConfig) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=config.call_timeout_s, connect=_CONNECT_S),
@@ -280,10 +300,15 @@ def _data(answer: Any) -> Mapping[str, Any]:
 
 
 def _as_page(answer: Any) -> Page:
+    """Read a page; an empty one has no ``data``.
+
+    Raises:
+        LookupError: It has no ``meta``, which every page has: taken for an empty page, it
+            would hide a reply that is looked for.
+    """
     whole = _mapping(answer)
-    posts: list[Post] = whole.get("data") or []  # an empty page has no "data"
-    token = _mapping(whole.get("meta")).get("next_token")
-    return Page(posts=tuple(map(_mapping, posts)), next_token=token)
+    posts: list[Post] = whole.get("data") or []
+    return Page(posts=tuple(map(_mapping, posts)), next_token=whole["meta"].get("next_token"))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

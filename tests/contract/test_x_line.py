@@ -1,0 +1,143 @@
+"""From a mention to the reply with the real service and store; only the engine is scripted."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.jobs import Platform
+from bot.service import Service
+from bot.store import Store
+from bot.x.adapter import XAdapter
+from engine.api import DrawingFailedError
+from tests.support.factories import database_url
+from tests.support.scripted_engine import ScriptedEngine
+from tests.support.x_line import SteppedTime, x_config
+from tests.support.x_server import CREATE, OWN_POSTS, Fault, XServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """What outlives a restart of the process."""
+
+    server: XServer
+    time: SteppedTime
+    engine: ScriptedEngine
+    folder: Path
+
+    @asynccontextmanager
+    async def process(self, *, daily_pictures: int = 0) -> AsyncGenerator[Service]:
+        """One life of the bot; leaving it is a sudden end as far as jobs are concerned."""
+        store = await Store.open(database_url(self.folder))
+        service = Service(
+            store=store,
+            engine=self.engine,
+            daily_pictures=daily_pictures,
+            clock=self.time,
+            sleep=self.time.sleep,
+        )
+        adapter = XAdapter(
+            x_config(self.server), service, store, clock=self.time, sleep=self.time.sleep
+        )
+        service.register(Platform.X, adapter)
+        try:
+            await service.start()
+            await adapter.start()
+            looks = self.server.calls.count("GET /2/users/{id}/mentions")
+            await self.time.until(
+                lambda: self.server.calls.count("GET /2/users/{id}/mentions") > looks + 1
+            )
+            yield service
+        finally:
+            await service.close(0.0)
+            await adapter.close()
+            await store.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    time = SteppedTime()
+    async with XServer(clock=time) as server:
+        yield World(server=server, time=time, engine=ScriptedEngine(), folder=tmp_path)
+        assert server.violations == []
+
+
+def is_idle(service: Service) -> bool:
+    return repr(service) == "<Service 0 jobs running>"
+
+
+async def test_a_mention_is_answered_with_pictures(world: World) -> None:
+    async with world.process() as service:
+        post_id = world.server.mention("ada", "@imagine_bot a red cube")
+        await world.time.until(lambda: world.server.replies_to(post_id) and is_idle(service))
+
+    (reply,) = world.server.replies_to(post_id)
+    assert [request.prompt for request in world.engine.requests] == ["a red cube"]
+    assert reply.text.startswith("Here are your 9 pictures, drawn by an AI, best first. (ref ")
+    assert len(reply.media) == 1
+
+
+async def test_a_restart_while_drawing_answers_once(world: World) -> None:
+    world.engine.open.clear()
+    async with world.process():
+        post_id = world.server.mention("ada", "@imagine_bot a red cube")
+        await world.time.until(lambda: world.engine.requests)
+    world.engine.open.set()
+
+    async with world.process() as service:
+        await world.time.until(lambda: world.server.replies_to(post_id) and is_idle(service))
+
+    first, second = world.engine.requests
+    assert first == second
+    assert len(world.server.replies_to(post_id)) == 1
+    assert world.server.calls.count(OWN_POSTS) == 0
+
+
+async def test_a_restart_after_a_reply_without_an_answer_does_not_repeat_it(world: World) -> None:
+    world.server.fail(CREATE, Fault(kind="hang", is_committed=True))
+    async with world.process():
+        post_id = world.server.mention("ada", "@imagine_bot a red cube")
+        await world.time.until(lambda: world.server.replies_to(post_id))
+    world.server.hidden_looks = 2
+
+    async with world.process() as service:
+        await world.time.until(lambda: is_idle(service))
+
+    assert len(world.server.replies_to(post_id)) == 1
+    assert world.server.calls.count(CREATE) == 1
+    assert world.server.calls.count(OWN_POSTS) == 3
+
+
+async def test_an_allowance_that_is_used_up_stays_so_over_a_restart(world: World) -> None:
+    async with world.process(daily_pictures=9) as service:
+        first = world.server.mention("ada", "@imagine_bot a red cube")
+        await world.time.until(lambda: world.server.replies_to(first) and is_idle(service))
+
+    async with world.process(daily_pictures=9):
+        second = world.server.mention("ada", "@imagine_bot a blue cube")
+        await world.time.until(lambda: world.server.replies_to(second))
+
+    (reply,) = world.server.replies_to(second)
+    assert reply.text.partition(" (ref ")[0] == (
+        "Today's allowance of 9 pictures is used up. It reopens at 00:00 UTC on 10 June."
+    )
+    assert reply.media == ()
+
+
+async def test_a_drawing_that_fails_ends_in_one_sentence(world: World) -> None:
+    world.engine.errors.append(DrawingFailedError("out of memory"))
+    async with world.process() as service:
+        post_id = world.server.mention("ada", "@imagine_bot a red cube")
+        await world.time.until(lambda: world.server.replies_to(post_id) and is_idle(service))
+
+    (reply,) = world.server.replies_to(post_id)
+    assert reply.text.partition(" (ref ")[0] == (
+        "The pictures could not be drawn. Please try again. Nothing was taken from your allowance."
+    )

@@ -1,0 +1,215 @@
+"""What each way of going wrong becomes at the border, with the real tweepy."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.x.api import (
+    CredentialsError,
+    DeclinedError,
+    DeclineReason,
+    PausedError,
+    UnknownOutcomeError,
+)
+from bot.x.client import TweepyApi
+from tests.support.scripted_engine import solid_png
+from tests.support.x_line import NOON, x_config
+from tests.support.x_server import BOT_ID, CREATE, ME, METADATA, OWN_POSTS, UPLOAD, Fault, XServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[XServer]:
+    async with XServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def api(server: XServer, request: pytest.FixtureRequest) -> AsyncIterator[TweepyApi]:
+    """A client that is patient, except where a test's fault is that no answer comes."""
+    patience_s = 0.5 if "hang" in str(request.node.name) else 30.0  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (pytest's node is untyped)
+    api = TweepyApi(x_config(server, call_timeout_s=patience_s), clock=lambda: NOON)
+    yield api
+    await api.close()
+
+
+def answered(status: int, detail: str = "", **headers: str) -> Fault:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Fault(kind="answer", status=status, detail=detail, headers=named)
+
+
+async def post(server: XServer, api: TweepyApi) -> str:
+    mention_id = server.mention("ada", "@imagine_bot a red cube")
+    return await api.reply("Here you are.", to_id=mention_id, media_id=None)
+
+
+HARMLESS: dict[str, Callable[[TweepyApi], Awaitable[object]]] = {
+    OWN_POSTS: lambda api: api.own_posts(BOT_ID, since_id=None, page_token=None),
+    UPLOAD: lambda api: api.upload_picture(solid_png(1, 2, 3)),
+}
+
+LOST = [
+    Fault(kind="reset"),
+    Fault(kind="hang"),
+    Fault(kind="truncated"),
+    Fault(kind="null"),
+    Fault(kind="html", status=201),
+    Fault(kind="html", status=502),
+    answered(503, "Over capacity"),
+    answered(403, "You are not allowed to create a Tweet with duplicate content."),
+]
+
+
+@pytest.mark.parametrize("fault", LOST, ids=lambda fault: f"{fault.kind}-{fault.status}")
+async def test_a_reply_without_a_clear_answer_is_in_doubt(
+    server: XServer, api: TweepyApi, fault: Fault
+) -> None:
+    server.fail(CREATE, fault)
+
+    with pytest.raises(UnknownOutcomeError):
+        await post(server, api)
+
+
+@pytest.mark.parametrize("fault", LOST[:7], ids=lambda fault: f"{fault.kind}-{fault.status}")
+@pytest.mark.parametrize("call", HARMLESS)
+async def test_a_harmless_call_without_a_clear_answer_may_be_repeated_soon(
+    server: XServer, api: TweepyApi, call: str, fault: Fault
+) -> None:
+    server.fail(call, fault, fault)  # aiohttp repeats a GET once by itself
+
+    with pytest.raises(PausedError) as caught:
+        await HARMLESS[call](api)
+
+    assert caught.value.retry_at - NOON == timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (answered(404, "Not Found"), DeclineReason.GONE),
+        (answered(403, "… a Tweet that is deleted or not visible to you."), DeclineReason.GONE),
+        (
+            answered(403, "You can only reply to or quote posts where you are mentioned or …"),
+            DeclineReason.NOT_SUMMONED,
+        ),
+        (
+            answered(403, "… because you have not been mentioned or otherwise engaged …"),
+            DeclineReason.NOT_SUMMONED,
+        ),
+        (
+            answered(403, "The original Tweet author restricted who can reply to this Tweet."),
+            DeclineReason.RESTRICTED,
+        ),
+        (answered(403, "You have been blocked from the author"), DeclineReason.BLOCKED),
+        (answered(403, "There is a newer version of this post"), DeclineReason.EDITED),
+        (answered(403, "You are not permitted to perform this action."), DeclineReason.OTHER),
+        (answered(400, "Bad Request"), DeclineReason.OTHER),
+        (Fault(kind="html", status=413), DeclineReason.OTHER),
+    ],
+)
+async def test_a_clear_no_says_why(
+    server: XServer, api: TweepyApi, fault: Fault, reason: DeclineReason
+) -> None:
+    server.fail(CREATE, fault)
+
+    with pytest.raises(DeclinedError) as caught:
+        await post(server, api)
+
+    assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "pause"),
+    [
+        (answered(402, "CreditsDepleted"), timedelta(minutes=15)),
+        (answered(401, "Unauthorized"), timedelta(minutes=15)),
+        (answered(403, "Your account is suspended"), timedelta(minutes=15)),
+        (answered(403, "You have reached the daily limit"), timedelta(minutes=15)),
+        (answered(429), timedelta(seconds=60)),
+        (Fault(kind="html", status=429), timedelta(seconds=60)),
+        (
+            answered(429, x_rate_limit_reset=f"{NOON.timestamp() + 420:.0f}"),
+            timedelta(minutes=7),
+        ),
+        (
+            answered(429, x_rate_limit_reset=f"{NOON.timestamp() - 420:.0f}"),
+            timedelta(seconds=5),
+        ),
+        (
+            answered(
+                429,
+                x_rate_limit_reset=f"{NOON.timestamp() + 420:.0f}",
+                x_user_limit_24hour_remaining="0",
+                x_user_limit_24hour_reset=f"{NOON.timestamp() + 36_000:.0f}",
+                x_app_limit_24hour_remaining="12",
+                x_app_limit_24hour_reset=f"{NOON.timestamp() + 72_000:.0f}",
+            ),
+            timedelta(hours=10),
+        ),
+    ],
+)
+async def test_a_no_for_now_says_until_when(
+    server: XServer, api: TweepyApi, fault: Fault, pause: timedelta
+) -> None:
+    server.fail(CREATE, fault)
+
+    with pytest.raises(PausedError) as caught:
+        await post(server, api)
+
+    assert caught.value.retry_at - NOON == pause
+
+
+async def test_a_server_that_is_not_there_was_not_asked(server: XServer) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    api = TweepyApi(x_config(server, api_base=nobody), clock=lambda: NOON)
+
+    with pytest.raises(PausedError, match="X cannot be reached"):
+        await api.reply("Here you are.", to_id="1", media_id=None)
+    await api.close()
+
+
+async def test_mistyped_secrets_are_noticed(server: XServer) -> None:
+    api = TweepyApi(x_config(server, access_token_secret="mistyped"), clock=lambda: NOON)
+
+    with pytest.raises(CredentialsError, match="Unauthorized"):
+        await api.who_am_i()
+    await api.close()
+
+
+async def test_every_call_is_signed_so_that_x_accepts_it(server: XServer, api: TweepyApi) -> None:
+    me = await api.who_am_i()
+    mention_id = server.mention("ada", "@imagine_bot a red cube: 100 % *sharp*")
+    page = await api.mentions(me.id, since_id="1", page_token=None)
+    media_id = await api.upload_picture(solid_png(1, 2, 3, side_px=256))
+    await api.describe_picture(media_id, "A plain square")
+    reply_id = await api.reply("Here you are.", to_id=mention_id, media_id=media_id)
+    own = await api.own_posts(me.id, since_id=None, page_token=None)
+
+    assert [str(shown["id"]) for shown in page.posts] == [mention_id]
+    assert [str(shown["id"]) for shown in own.posts] == [reply_id]
+    assert server.calls.count(METADATA) == server.calls.count(ME) == 1
+
+
+async def test_a_picture_of_nearly_five_megabytes_is_taken(server: XServer, api: TweepyApi) -> None:
+    png = solid_png(1, 2, 3)
+    media_id = await api.upload_picture(png + bytes(4_900_000 - len(png)))
+
+    assert len(server.media[media_id].png) == 4_900_000
+
+
+async def test_a_page_is_followed_by_its_token(server: XServer, api: TweepyApi) -> None:
+    for number in range(130):
+        server.mention("ada", f"@imagine_bot cube {number}")
+
+    first = await api.mentions(BOT_ID, since_id=None, page_token=None)
+    second = await api.mentions(BOT_ID, since_id=None, page_token=first.next_token)
+
+    assert (len(first.posts), len(second.posts), second.next_token) == (100, 30, None)
