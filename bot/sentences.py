@@ -172,6 +172,7 @@ def discord_late(user_id: int) -> str:
 
 # ------------------------------------------------------------------------------- the X bot
 
+
 def x_keys_refused(reason: str) -> str:
     """Tell the admin at start that X does not accept the keys; ``reason`` is X's own."""
     return (
@@ -237,3 +238,62 @@ def web_not_kept(folder: str, reason: str) -> str:
 
 
 # ----------------------------------------------------------------------------- the terminal
+
+TERMINAL_STARTING: Final = "Loading the model; its first start takes a minute or two longer."
+TERMINAL_STOPPED: Final = "Stopped."
+TERMINAL_NO_TEXT: Final = "The prompt is not readable text: use UTF-8 in this terminal."
+DISCORD_RUNS: Final = "Discord: /imagine answers."
+DISCORD_IS_OFF: Final = "Discord: off. To add it, set DISCORD_TOKEN in .env."
+X_RUNS: Final = "X: mentions are answered."
+X_IS_OFF: Final = (
+    "X: off. To add it, set X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN and X_ACCESS_TOKEN_SECRET "
+    "in .env."
+)
+
+
+def page_runs(url: str) -> str:
+    """Say where the page is."""
+    return f"Page: {url} (stop with Ctrl+C)"
+
+
+def terminal_bug(name: str) -> str:
+    """Own up to an error that nobody foresaw."""
+    return f"This is a mistake in the bot ({name}). LOG_LEVEL=DEBUG shows where it happened."
+
+
+def terminal_queued(pictures_ahead: int) -> str:
+    """Say how many pictures are drawn before."""
+    return f"waiting for {pictures(pictures_ahead)}" if pictures_ahead else "waiting"
+
+
+def terminal_drawn(path: str, count: int, seed: int) -> str:
+    """Say where the pictures are and how to get them again."""
+    return f"{pictures(count).capitalize()} in {path}, best first. Seed {seed} draws them again."
+
+
+def terminal_cannot_write(path: str, reason: str) -> str:
+    """Refuse an output file before anything is drawn."""
+    return f"{path} cannot be written ({reason}): choose another file with -o."
+
+
+def terminal_not_png(path: str) -> str:
+    """Refuse an output file of another kind."""
+    return f"{path} must end in .png: that is the kind of file that is written."
+
+
+def data_dir_unusable(folder: str, reason: str) -> str:
+    """Say that the data folder cannot be made or written."""
+    return f"The folder {folder} cannot be used ({reason}): set DATA_DIR to one you may write to."
+
+
+def data_dir_in_use(folder: str) -> str:
+    """Refuse a second bot on the same data."""
+    return (
+        f"Another bot is running with the folder {folder}: stop it, or set DATA_DIR and WEB_PORT "
+        "to others."
+    )
+
+
+def checkpoint_incomplete(folder: str, missing: str) -> str:
+    """Say which files of a checkpoint are not there."""
+    return f"The model in {folder} lacks {missing}: set ENGINE_CHECKPOINT to a complete folder."

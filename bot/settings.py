@@ -85,13 +85,13 @@ class Settings(BaseSettings):
     x_poll_interval_s: Annotated[
         float,
         _setting(
-            "be a number of seconds from 1 to 3600",
-            "X: seconds between two looks for new mentions.",
-            "30",
-            ge=1,
+            "be a number of seconds from 0.1 to 3600",
+            "X: seconds between two looks for new mentions; X allows one every 3 s.",
+            "5",
+            ge=0.1,
             le=3_600,
         ),
-    ] = 30.0
+    ] = 5.0
     data_dir: Annotated[
         Path,
         _setting("be a folder", "Folder of the database, pictures and compiled code.", "data"),
@@ -199,11 +199,6 @@ class Settings(BaseSettings):
                 f"X needs all four keys: set {' and '.join(missing)} too, or remove the others."
             )
         return last
-
-    @property
-    def has_x_keys(self) -> bool:
-        """Whether the X bot is configured (all four keys are there)."""
-        return self.x_api_key is not None
 
     @property
     def store_url(self) -> str:

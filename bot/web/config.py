@@ -11,13 +11,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """Where the page is served and where its pictures are kept.
+    """Where the page's pictures are kept: one folder per job is written there."""
 
-    Attributes:
-        port: 0 takes a free one.
-        pictures_dir: One folder per job is written here.
-    """
-
-    host: str
-    port: int
     pictures_dir: Path

@@ -12,6 +12,7 @@ import json
 import logging
 import socket
 import uuid
+from contextlib import closing, contextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -38,7 +39,7 @@ from bot.web.guard import add_headers, guard, refusal
 from engine.api import InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from datetime import datetime
 
     from bot.jobs import Job, Submitter
@@ -59,60 +60,82 @@ class WebPortError(Exception):
     """The page cannot be served where the settings want it; the sentence says why."""
 
 
+@contextmanager
+def reserve_port(host: str, port: int) -> Generator[socket.socket]:
+    """Take a port without answering on it yet; free it at the end.
+
+    Raises:
+        WebPortError: It is taken or not allowed.
+    """
+    with _port_errors(host, port):
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        reserved = socket.socket(family, kind)
+    with closing(reserved):
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with _port_errors(host, port):
+            reserved.bind(address)
+        yield reserved
+
+
+@contextmanager
+def _port_errors(host: str, port: int) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise WebPortError(sentences.web_port_taken(host, port, reason)) from error
+
+
 class WebAdapter:
     """The local page and its ``Delivery``.
 
     Delivering needs no open connection: a job's pictures lie on disk, and whoever opens
     its page finds them.
+
+    Args:
+        config: Where the pictures are kept.
+        service: Takes the submissions.
+        port: What ``reserve_port`` gave.
+        clock: Gives the present (aware, UTC).
     """
 
     def __init__(
-        self, config: WebConfig, service: Submitter, *, clock: Callable[[], datetime]
+        self,
+        config: WebConfig,
+        service: Submitter,
+        *,
+        port: socket.socket,
+        clock: Callable[[], datetime],
     ) -> None:
         self._config = config
         self._service = service
         self._clock = clock
         self._gallery = Gallery(config.pictures_dir)
         self._board = Board()
-        self._socket: socket.socket | None = None
+        self._port = port
         self._runner = web.AppRunner(
             self._application(), access_log=None, shutdown_timeout=_GOODBYE_S
         )
 
     def __repr__(self) -> str:
-        return f"<WebAdapter {self.url if self._socket else 'not reserved'}>"
+        return f"<WebAdapter {self.url}>"
 
     @property
     def url(self) -> str:
-        """The address of the page; known once the port is reserved."""
-        host = f"[{self._config.host}]" if ":" in self._config.host else self._config.host
-        port = self._socket.getsockname()[1] if self._socket else self._config.port
-        return f"http://{host}:{port}"
-
-    def reserve(self) -> socket.socket:
-        """Take the port, without answering on it yet.
-
-        Raises:
-            WebPortError: It is taken or not allowed.
-        """
-        try:
-            self._socket = _bound(self._config.host, self._config.port)
-        except OSError as error:
-            raise self._port_error(error) from error
-        return self._socket
+        """The address of the page."""
+        host, port = self._port.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def start(self) -> None:
         """Serve the page.
 
         Raises:
-            WebPortError: The port is taken or not allowed.
+            WebPortError: Another program began to listen on the port in the meantime.
         """
-        reserved = self._socket or self.reserve()
         await self._runner.setup()
-        try:
-            await web.SockSite(self._runner, reserved).start()
-        except OSError as error:
-            raise self._port_error(error) from error
+        host, number = self._port.getsockname()[:2]
+        with _port_errors(host, number):
+            await web.SockSite(self._runner, self._port).start()
 
     async def stop_listening(self) -> None:
         """Take no new connections; pages that are open still hear the end of their jobs."""
@@ -120,11 +143,9 @@ class WebAdapter:
             await site.stop()
 
     async def close(self) -> None:
-        """Send all watchers home and free the port."""
+        """Send all watchers home."""
         self._board.close()
         await self._runner.cleanup()
-        if self._socket is not None:
-            self._socket.close()
 
     async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
         """Tell open pages how far the job is."""
@@ -139,10 +160,6 @@ class WebAdapter:
         """Write the sentence and tell open pages."""
         write = partial(self._gallery.write_failed, job, sentence)
         self._board.post(job.id, await self._kept(write))
-
-    def _port_error(self, error: OSError) -> WebPortError:
-        reason = error.strerror or str(error)
-        return WebPortError(sentences.web_port_taken(self._config.host, self._config.port, reason))
 
     async def _kept(self, write: Callable[[], View]) -> View:
         try:
@@ -226,18 +243,6 @@ class WebAdapter:
     async def _allowance(self, request: web.Request) -> web.Response:
         left = await self._service.allowance_left(_person(request))
         return web.json_response({"left": left}, headers={"Cache-Control": "no-store"})
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    reserved = socket.socket(family, kind)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        reserved.bind(address)
-    except OSError:
-        reserved.close()
-        raise
-    return reserved
 
 
 _EVENT_STREAM: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}

@@ -1,0 +1,319 @@
+"""The only place that builds the parts, joins them, and starts and stops them in order.
+
+Start: data folder → port → store → engine → service → adapters. Stop: no new connections
+→ no new work → running jobs are finished or left to the next start → adapters → engine →
+store. The store comes last because it is where everything unfinished is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from bot import sentences, terminal
+from bot.discord.adapter import DiscordAdapter
+from bot.discord.config import DiscordConfig
+from bot.discord.errors import DiscordStartError
+from bot.jobs import Platform
+from bot.service import Service
+from bot.settings import SettingsError
+from bot.store.errors import IllegalMoveError, StoreError
+from bot.store.store import Store
+from bot.terminal import TerminalDelivery
+from bot.web.config import WebConfig
+from bot.web.server import WebAdapter, WebPortError, reserve_port
+from bot.x.adapter import XAdapter, XKeysError
+from bot.x.config import XConfig
+from engine.api import CheckpointError, EngineError
+from engine.client import EngineProcess
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from pydantic import SecretStr
+
+    from bot.jobs import Job
+    from bot.settings import Settings
+    from engine.api import Drawing, Drawn, DrawRequest, Engine, Queued
+
+GRACE_S: Final = 20.0
+
+_CHECKPOINT_FILES: Final = tuple(
+    f"{model}/{name}"
+    for model in ("dalle_bart", "vqgan", "clip")
+    for name in ("config.json", "flax_model.msgpack")
+)
+
+
+class DataDirError(Exception):
+    """The data folder cannot be used; the sentence says why."""
+
+
+START_ERRORS: Final = (
+    CheckpointError,
+    DataDirError,
+    DiscordStartError,
+    EngineError,
+    SettingsError,
+    StoreError,
+    WebPortError,
+    XKeysError,
+)
+"""What can go wrong on the way up; each one's text is a sentence for the admin."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What every platform needs: the truth and the one flow."""
+
+    store: Store
+    service: Service
+
+
+def utc_now() -> datetime:
+    """The clock of the running process."""
+    return datetime.now(UTC)
+
+
+async def run(
+    settings: Settings,
+    *,
+    announce: Callable[[str], None],
+    engine: Engine | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> None:
+    """Run the bot until this task is cancelled; then stop in order.
+
+    Args:
+        settings: What the admin chose.
+        announce: Told in a few sentences what runs and what does not.
+        engine: Draws instead of an engine process of our own.
+        clock: Gives the present (aware, UTC).
+
+    Raises:
+        Exception: One of ``START_ERRORS``.
+    """
+    configs = _platform_configs(settings)
+    async with AsyncExitStack() as parts:
+        parts.enter_context(only_bot_in(settings.data_dir))
+        port = parts.enter_context(reserve_port(settings.web_host, settings.web_port))
+        announce(sentences.TERMINAL_STARTING)
+        core = await _open_core(parts, settings, engine, clock)
+        adapters = _build_adapters(configs, core, port, clock)
+        await _start_adapters(parts, core.service, adapters)
+        _announce(announce, adapters)
+        await asyncio.Event().wait()
+
+
+async def draw(
+    settings: Settings,
+    request: DrawRequest,
+    output: Path,
+    *,
+    show: Callable[[Queued | Drawing], None],
+    engine: Engine | None = None,
+    clock: Callable[[], datetime] = utc_now,
+) -> Drawn:
+    """Draw for the person at this terminal, by the same flow and quota as everywhere.
+
+    Cancelled, it gives the request up and the quota back.
+
+    Raises:
+        RefusedError: Nothing was accepted.
+        NoPicturesError: It was accepted but not drawn or not written.
+        Exception: One of ``START_ERRORS``.
+    """
+    _make_data_dir(settings.data_dir)
+    async with AsyncExitStack() as parts:
+        core = await _open_core(parts, settings, engine, clock)
+        delivery = TerminalDelivery(show)
+        core.service.register(Platform.TERMINAL, delivery)
+        await core.service.start()
+        try:
+            drawn = await terminal.draw(core.service, delivery, request, output)
+        except asyncio.CancelledError:
+            await core.service.close(0)
+            await _give_up(core.store, delivery.job, clock())
+            raise
+        finally:
+            await core.service.close(GRACE_S)
+        return drawn
+
+
+async def _give_up(store: Store, job: Job | None, now: datetime) -> None:
+    if job is not None:
+        with suppress(IllegalMoveError):  # it was finished in the last moment
+            await store.give_back(job.id, reason="given up at the terminal", now=now)
+
+
+async def migrate(settings: Settings) -> None:
+    """Create the database or bring it to the newest schema.
+
+    Raises:
+        DataDirError: The data folder cannot be used.
+        StoreError: The database cannot be used.
+    """
+    _make_data_dir(settings.data_dir)
+    store = await Store.open(settings.store_url)
+    await store.close()
+
+
+def check_checkpoint(folder: Path) -> None:
+    """See whether the files of a model are there, without loading them.
+
+    Raises:
+        CheckpointError: Some are not.
+    """
+    missing = [name for name in _CHECKPOINT_FILES if not (folder / name).is_file()]
+    if missing:
+        raise CheckpointError(sentences.checkpoint_incomplete(str(folder), ", ".join(missing)))
+
+
+@contextmanager
+def only_bot_in(data_dir: Path) -> Generator[None]:
+    """Make the data folder and keep other bots out of it: two would finish the same jobs.
+
+    Raises:
+        DataDirError: It cannot be made or another bot is there.
+    """
+    _make_data_dir(data_dir)
+    with (data_dir / "imagine.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process
+        except BlockingIOError:
+            raise DataDirError(sentences.data_dir_in_use(str(data_dir))) from None
+        yield
+
+
+def _make_data_dir(data_dir: Path) -> None:
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        (data_dir / "imagine.lock").touch()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataDirError(sentences.data_dir_unusable(str(data_dir), reason)) from error
+
+
+async def _open_core(
+    parts: AsyncExitStack,
+    settings: Settings,
+    engine: Engine | None,
+    clock: Callable[[], datetime],
+) -> Core:
+    store = await Store.open(settings.store_url)
+    parts.push_async_callback(store.close)
+    engine = engine or _engine_process(settings)
+    parts.push_async_callback(engine.close)
+    await engine.start()
+    service = Service(
+        store=store, engine=engine, clock=clock, daily_pictures=settings.daily_pictures
+    )
+    return Core(store=store, service=service)
+
+
+def _engine_process(settings: Settings) -> Engine:
+    return EngineProcess(
+        checkpoint_dir=settings.engine_checkpoint,
+        slot_count=settings.engine_slots,
+        cache_dir=settings.data_dir / "compiled",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Configs:
+    """What each platform is told; ``None`` leaves it off."""
+
+    web: WebConfig
+    discord: DiscordConfig | None
+    x: XConfig | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Adapters:
+    """The platforms that are on."""
+
+    web: WebAdapter
+    discord: DiscordAdapter | None
+    x: XAdapter | None
+
+
+def _platform_configs(settings: Settings) -> _Configs:
+    try:
+        return _Configs(
+            web=WebConfig(pictures_dir=settings.data_dir / "pictures"),
+            discord=_discord_config(settings),
+            x=_x_config(settings),
+        )
+    except ValueError as error:
+        raise SettingsError([str(error)]) from error
+
+
+def _discord_config(settings: Settings) -> DiscordConfig | None:
+    if settings.discord_token is None:
+        return None
+    return DiscordConfig(
+        token=settings.discord_token.get_secret_value(),
+        api_base=settings.discord_api_base,
+        gateway_url=settings.discord_gateway_url,
+    )
+
+
+def _x_config(settings: Settings) -> XConfig | None:
+    api_key = _text(settings.x_api_key)
+    api_secret = _text(settings.x_api_secret)
+    token = _text(settings.x_access_token)
+    token_secret = _text(settings.x_access_token_secret)
+    if not (api_key and api_secret and token and token_secret):
+        return None
+    return XConfig(
+        api_key=api_key,
+        api_secret=api_secret,
+        access_token=token,
+        access_token_secret=token_secret,
+        api_base=settings.x_api_base,
+        poll_interval_s=settings.x_poll_interval_s,
+    )
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _build_adapters(
+    configs: _Configs, core: Core, port: socket.socket, clock: Callable[[], datetime]
+) -> _Adapters:
+    service, store = core.service, core.store
+    return _Adapters(
+        web=WebAdapter(configs.web, service, port=port, clock=clock),
+        discord=configs.discord and DiscordAdapter(configs.discord, service, store, clock),
+        x=configs.x and XAdapter(configs.x, service, store, clock=clock),
+    )
+
+
+async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters) -> None:
+    """Take up unfinished jobs, then listen. ``parts`` undoes it from the last to the first."""
+    service.register(Platform.WEB, on.web)
+    if on.discord is not None:
+        service.register(Platform.DISCORD, on.discord.delivery)
+    if on.x is not None:
+        service.register(Platform.X, on.x)
+    adapters = [adapter for adapter in (on.web, on.discord, on.x) if adapter is not None]
+    for adapter in adapters:
+        parts.push_async_callback(adapter.close)
+    parts.push_async_callback(service.close, GRACE_S)
+    parts.push_async_callback(on.web.stop_listening)
+    await service.start()
+    for adapter in adapters:
+        await adapter.start()
+
+
+def _announce(announce: Callable[[str], None], on: _Adapters) -> None:
+    announce(sentences.page_runs(on.web.url))
+    announce(sentences.DISCORD_RUNS if on.discord else sentences.DISCORD_IS_OFF)
+    announce(sentences.X_RUNS if on.x else sentences.X_IS_OFF)

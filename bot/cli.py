@@ -1,0 +1,232 @@
+"""The command line: run · draw · check · migrate.
+
+What goes wrong is told in one sentence on stderr. The exit status is 0 when it worked, 1
+when it did not, 2 when it was asked for wrongly (also by a setting), 130 when it was
+given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from bot import sentences, telemetry
+from bot.jobs import RefusedError
+from bot.settings import Settings, SettingsError, read_settings
+from bot.terminal import NoPicturesError, OutputError, check_output, output_for
+from engine.api import DrawRequest, InvalidRequestError, Queued, SamplingOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from engine.api import Drawing, Drawn
+
+    T = TypeVar("T")
+
+FAILED: Final = 1
+ASKED_WRONGLY: Final = 2
+GIVEN_UP: Final = 130
+
+# Every mistake in words and options; typer names only its subclasses in public.
+_USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="imagine",
+    help="Turns sentences into pictures: on Discord, on X, on a local page and right here.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+
+class StoppedError(Exception):
+    """A signal asked the process to end, and it has."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        arguments: The words after ``imagine``; by default those of this process.
+    """
+    try:
+        return app(arguments, standalone_mode=False) or 0
+    except _USAGE_ERROR as error:
+        return _complain(f"{cast('Any', error).format_message()} See imagine --help.", 2)
+    except (SettingsError, InvalidRequestError, OutputError) as error:
+        return _complain(str(error), ASKED_WRONGLY)
+    except StoppedError:
+        return GIVEN_UP
+    except Exception as error:  # noqa: BLE001 # the last border: a person reads what is left
+        return _complain(_sentence(error), FAILED)
+
+
+@app.callback(invoke_without_command=True)
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        out.print(context.get_help(), markup=False)
+
+
+@app.command()
+def run() -> int:
+    """Run the bot and its page until Ctrl+C or SIGTERM."""
+    from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
+
+    settings = read_settings()
+    telemetry.configure_logging(settings.log_level)
+    try:
+        _until_signal(parts.run(settings, announce=_say))
+    except StoppedError:
+        _say(sentences.TERMINAL_STOPPED)
+    return 0
+
+
+@app.command()
+def draw(
+    prompt: Annotated[str, typer.Argument(help="What to draw, in a few words.")],
+    *,
+    pictures: Annotated[int, typer.Option("--pictures", "-n", help="How many, 1 to 16.")] = 9,
+    seed: Annotated[int | None, typer.Option(help="Draws the same pictures again.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The PNG file to write.")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Above 1 is wilder.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Choose among this share.")] = None,
+    condition_scale: Annotated[
+        float | None, typer.Option(help="How closely to follow the words.")
+    ] = None,
+) -> int:
+    """Draw pictures of PROMPT and write them, best first, in one PNG."""
+    options = SamplingOptions(
+        temperature=temperature, top_k=top_k, top_p=top_p, condition_scale=condition_scale
+    )
+    request = DrawRequest(prompt=_text(prompt), picture_count=pictures, seed=seed, options=options)
+    path = (output or output_for(prompt, Path())).absolute()
+    check_output(path)
+    settings = read_settings()
+    telemetry.configure_logging("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")
+    _report(_drawn(settings, request, path), output or Path(path.name))
+    return 0
+
+
+@app.command()
+def check() -> int:
+    """See whether settings, database and model are usable."""
+    from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
+
+    settings = read_settings()
+    out.print("settings  ok")
+    looks: dict[str, Callable[[], object]] = {
+        "database": lambda: asyncio.run(parts.migrate(settings)),
+        "model": lambda: parts.check_checkpoint(settings.engine_checkpoint),
+    }
+    return max([_look(name, look) for name, look in looks.items()])
+
+
+@app.command()
+def migrate() -> int:
+    """Create the database or bring it to the newest schema. `run` does it too."""
+    from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
+
+    asyncio.run(parts.migrate(read_settings()))
+    out.print("The database is up to date.")
+    return 0
+
+
+def _drawn(settings: Settings, request: DrawRequest, path: Path) -> Drawn:
+    """Draw with a progress bar."""
+    from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
+        task = bar.add_task("loading", total=None)
+
+        def show(event: Queued | Drawing) -> None:
+            if isinstance(event, Queued):
+                bar.update(task, description=sentences.terminal_queued(event.pictures_ahead))
+            else:
+                bar.update(task, description="drawing", total=1.0, completed=event.fraction)
+
+        return _until_signal(parts.draw(settings, request, path, show=show))
+
+
+def _report(drawn: Drawn, path: Path) -> None:
+    scores = " ".join(f"{picture.score:.2f}" for picture in drawn.pictures)
+    times = drawn.timings
+    count = len(drawn.pictures)
+    out.print(sentences.terminal_drawn(str(path), count, drawn.seed), markup=False)
+    out.print(f"Scores: {scores}")
+    out.print(
+        f"Times: waited {times.waited_s:.1f} s, drawn in {times.decoded_s:.1f} s, "
+        f"rendered and ranked in {times.rendered_s:.1f} s."
+    )
+
+
+def _look(name: str, look: Callable[[], object]) -> int:
+    try:
+        look()
+    except Exception as error:  # noqa: BLE001 # each look is told about, whatever it finds
+        return _complain(f"{name:9} {_sentence(error)}", FAILED)
+    out.print(f"{name:9} ok")
+    return 0
+
+
+def _until_signal(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work``; SIGINT or SIGTERM cancels it, and it stops in order.
+
+    Raises:
+        StoppedError: It was cancelled.
+    """
+    try:
+        return asyncio.run(_cancelled_by_signals(work))
+    except asyncio.CancelledError:
+        raise StoppedError from None
+
+
+async def _cancelled_by_signals(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
+
+
+def _text(prompt: str) -> str:
+    """Refuse bytes that were no text in this terminal."""
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError(sentences.TERMINAL_NO_TEXT) from error
+    return prompt
+
+
+def _sentence(error: Exception) -> str:
+    """Say what went wrong; an error that nobody foresaw goes to the log as well."""
+    from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
+
+    if isinstance(error, RefusedError):
+        return sentences.explain(error, parts.utc_now())
+    if isinstance(error, (*parts.START_ERRORS, NoPicturesError)):
+        return str(error)
+    logging.getLogger(__name__).debug("unforeseen", exc_info=error)
+    return sentences.terminal_bug(type(error).__name__)
+
+
+def _say(sentence: str) -> None:
+    out.print(sentence, markup=False)
+    sys.stdout.flush()
+
+
+def _complain(sentence: str, status: int) -> int:
+    err.print(sentence, markup=False)
+    return status
