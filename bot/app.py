@@ -206,9 +206,9 @@ async def _open_core(
     engine: Engine | None,
     clock: Callable[[], datetime],
 ) -> Core:
+    engine = engine or _engine_process(settings)
     store = await Store.open(settings.store_url)
     parts.push_async_callback(store.close)
-    engine = engine or _engine_process(settings)
     parts.push_async_callback(engine.close)
     await engine.start()
     service = Service(
@@ -218,6 +218,7 @@ async def _open_core(
 
 
 def _engine_process(settings: Settings) -> Engine:
+    check_checkpoint(settings.engine_checkpoint)
     return EngineProcess(
         checkpoint_dir=settings.engine_checkpoint,
         slot_count=settings.engine_slots,

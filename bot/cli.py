@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return app(arguments, standalone_mode=False) or 0
     except _USAGE_ERROR as error:
-        return _complain(f"{cast('Any', error).format_message()} See imagine --help.", 2)
+        return _complain(_usage(error), ASKED_WRONGLY)
     except (SettingsError, InvalidRequestError, OutputError) as error:
         return _complain(str(error), ASKED_WRONGLY)
     except StoppedError:
@@ -148,8 +148,9 @@ def _drawn(settings: Settings, request: DrawRequest, path: Path) -> Drawn:
     """Draw with a progress bar."""
     from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
 
+    quiet = not err.is_terminal
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
+    with Progress(*columns, TimeElapsedColumn(), console=err, transient=True, disable=quiet) as bar:
         task = bar.add_task("loading", total=None)
 
         def show(event: Queued | Drawing) -> None:
@@ -220,6 +221,11 @@ def _sentence(error: Exception) -> str:
         return str(error)
     logging.getLogger(__name__).debug("unforeseen", exc_info=error)
     return sentences.terminal_bug(type(error).__name__)
+
+
+def _usage(error: Exception) -> str:
+    what: str = cast("Any", error).format_message()
+    return f"{what.rstrip('.')}. Try imagine --help, or imagine draw --help."
 
 
 def _say(sentence: str) -> None:
