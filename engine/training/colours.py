@@ -79,12 +79,13 @@ def jittered(rgb: Rgb, rng: random.Random) -> Rgb:
 def shades_of(rgb: Rgb) -> Shades:
     """Return three lights of ``rgb`` that can be told apart.
 
-    Black cannot get darker nor white lighter, so their base moves inwards a little.
+    Black cannot get darker nor white lighter, so their base moves inwards a little; but
+    the light of black stays darker than the dark of gray.
     """
     white, black = (255, 255, 255), (0, 0, 0)
     brightness = sum(rgb) / 3
     if brightness < 60:  # noqa: PLR2004 - only black is that dark
-        return Shades(light=blend(rgb, white, 0.34), base=blend(rgb, white, 0.10), dark=rgb)
+        return Shades(light=blend(rgb, white, 0.26), base=blend(rgb, white, 0.08), dark=rgb)
     if brightness > 220:  # noqa: PLR2004 - only white is that bright
         return Shades(light=rgb, base=blend(rgb, black, 0.08), dark=blend(rgb, black, 0.24))
-    return Shades(light=blend(rgb, white, 0.38), base=rgb, dark=blend(rgb, black, 0.30))
+    return Shades(light=blend(rgb, white, 0.38), base=rgb, dark=blend(rgb, black, 0.26))

@@ -13,6 +13,7 @@ Every picture is uint8 [h, w, 3], of any size; it is measured at 64 by 64 pixels
 from __future__ import annotations
 
 import functools
+import itertools
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from engine.training.scenes import (
     Landscape,
     Relation,
     Scene,
+    Size,
     default_background,
     draw_scene,
 )
@@ -48,11 +50,11 @@ if TYPE_CHECKING:
 _SIDE_PX = 64
 _BORDER_PX = 2
 _THING_DISTANCE = 14.0  # in CIELAB; 2 is just noticeable, the closest two colours are 30 apart
-_PART_FRACTION = 0.2  # of the largest part; smaller ones are stars, the moon, dirt
+_PART_FRACTION = 0.3  # of the largest part; smaller ones are stars, the moon, dirt
 _PRESENT_FRACTION = 0.12  # of the visible area, for a colour to count as present
 _FIGURE_PX = 28
 _LIGHTNESS_WEIGHT = 1.5  # of the inner shading against the outline
-_REFERENCES_PER_COLOUR = 2
+_REFERENCE_SIZES = (Size.NORMAL, Size.SMALL)  # small corners are rounder
 _REFERENCE_SEED = 20_220_601  # pictures to be judged must come from other seeds
 
 
@@ -301,8 +303,8 @@ def _large_parts(mask: Mask) -> Mask:
 def _connected(mask: Mask) -> NDArray[np.int64]:
     """Number the connected parts of ``mask`` from 1; 0 is what is outside.
 
-    Each pixel starts with its own number and takes the largest of its neighbours' until
-    nothing changes: simple, and fast enough for 64 by 64.
+    Each pixel starts with its own number and takes the largest of its neighbours', then
+    the number that the pixel of that number has by now, until nothing changes.
     """
     numbers = np.where(mask, np.arange(1, mask.size + 1).reshape(mask.shape), 0)
     while True:
@@ -310,7 +312,7 @@ def _connected(mask: Mask) -> NDArray[np.int64]:
         spread = np.maximum.reduce(
             [numbers, wide[:-2, 1:-1], wide[2:, 1:-1], wide[1:-1, :-2], wide[1:-1, 2:]]
         )
-        spread = np.where(mask, spread, 0)
+        spread = np.where(mask, np.append(0, spread)[spread], 0)
         if np.array_equal(spread, numbers):
             return np.unique(numbers, return_inverse=True)[1].reshape(mask.shape)
         numbers = spread
@@ -336,9 +338,9 @@ def _references() -> tuple[tuple[Thing, ...], Numbers, Numbers]:
     shapes: list[tuple[Numbers, Numbers]] = []
     rng = random.Random(_REFERENCE_SEED)
     for thing in Thing:
-        for colour in tuple(Colour) * _REFERENCES_PER_COLOUR:
+        for colour, size in itertools.product(Colour, _REFERENCE_SIZES):
             items = (Item(colour=colour, thing=thing),)
-            scene = Scene(items=items, background=default_background(items))
+            scene = Scene(items=items, background=default_background(items), size=size)
             shapes.append(_Figure.of(draw_scene(scene, rng, _SIDE_PX)).shape())
             things.append(thing)
     outlines, insides = zip(*shapes, strict=True)

@@ -1,0 +1,203 @@
+# ruff: noqa: S311 - the random numbers place things in pictures, they keep no secrets
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from engine.training.colours import Colour
+from engine.training.judge import (
+    Verdict,
+    background_of,
+    colour_of,
+    evaluate,
+    judge,
+    thing_of,
+)
+from engine.training.scenes import (
+    Item,
+    Landscape,
+    Relation,
+    Scene,
+    draw_scene,
+    held_out_scenes,
+    random_scene,
+)
+from engine.training.things import Thing
+
+
+def single(colour: Colour, thing: Thing, background: Colour | Landscape = Colour.WHITE) -> Scene:
+    return Scene(items=(Item(colour=colour, thing=thing),), background=background)
+
+
+def pair(relation: Relation, *colours: Colour) -> Scene:
+    items = tuple(Item(colour=colour, thing=Thing.SQUARE) for colour in colours)
+    return Scene(items=items, relation=relation)
+
+
+def drawn(scene: Scene, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return draw_scene(scene, random.Random(seed), 128)
+
+
+def soft_and_noisy(scene: Scene, seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A picture as a decoder might give it: blurred by 1 px, noise of 6 levels."""
+    soft = Image.fromarray(drawn(scene, seed)).filter(ImageFilter.GaussianBlur(1))
+    noise = np.random.default_rng(seed).normal(0, 6, (128, 128, 3))
+    return np.clip(np.asarray(soft) + noise, 0, 255).astype(np.uint8)
+
+
+BLANK = np.full((64, 64, 3), 250, np.uint8)
+RED_CIRCLE_ON_BLUE = single(Colour.RED, Thing.CIRCLE, Colour.BLUE)
+
+
+def test_what_was_asked_for_is_right() -> None:
+    assert judge(drawn(RED_CIRCLE_ON_BLUE), RED_CIRCLE_ON_BLUE) == Verdict(
+        background_is_right=True, colours_are_right=True, shape_is_right=True, order_is_right=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "wrong"),
+    [
+        (single(Colour.RED, Thing.CIRCLE, Colour.GREEN), "background_is_right"),
+        (single(Colour.PINK, Thing.CIRCLE, Colour.BLUE), "colours_are_right"),
+        (single(Colour.RED, Thing.SPHERE, Colour.BLUE), "shape_is_right"),
+    ],
+)
+def test_what_differs_in_one_way_is_wrong_in_that_way_only(shown: Scene, wrong: str) -> None:
+    verdict = judge(drawn(shown), RED_CIRCLE_ON_BLUE)
+
+    names = ("background_is_right", "colours_are_right", "shape_is_right")
+    assert [name for name in names if not getattr(verdict, name)] == [wrong]
+    assert not verdict.is_right
+
+
+@pytest.mark.parametrize("relation", Relation)
+def test_two_things_in_the_wrong_order_are_only_that(relation: Relation) -> None:
+    picture = drawn(pair(relation, Colour.BLUE, Colour.RED))
+
+    assert judge(picture, pair(relation, Colour.RED, Colour.BLUE)) == Verdict(
+        background_is_right=True, colours_are_right=True, shape_is_right=None, order_is_right=False
+    )
+
+
+def test_side_by_side_is_not_on_top_of() -> None:
+    shown = Scene(
+        items=(
+            Item(colour=Colour.RED, thing=Thing.FISH),
+            Item(colour=Colour.BLUE, thing=Thing.TREE),
+        ),
+        relation=Relation.NEXT_TO,
+    )
+    asked = Scene(items=shown.items, relation=Relation.ON_TOP_OF)
+
+    assert judge(drawn(shown), asked).order_is_right is False
+
+
+def test_one_thing_where_two_were_asked_for_is_wrong() -> None:
+    verdict = judge(
+        drawn(single(Colour.RED, Thing.SQUARE)), pair(Relation.NEXT_TO, Colour.RED, Colour.BLUE)
+    )
+
+    assert verdict == Verdict(
+        background_is_right=True,
+        colours_are_right=False,
+        shape_is_right=None,
+        order_is_right=False,
+    )
+
+
+def test_a_blank_picture_shows_nothing() -> None:
+    assert (background_of(BLANK), colour_of(BLANK), thing_of(BLANK)) == (Colour.WHITE, None, None)
+
+
+def test_noise_is_not_right() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+
+    assert not judge(noise, RED_CIRCLE_ON_BLUE).is_right
+
+
+@pytest.mark.parametrize("landscape", Landscape)
+def test_a_landscape_is_recognised(landscape: Landscape) -> None:
+    assert background_of(drawn(single(Colour.ORANGE, Thing.BOAT, landscape))) is landscape
+
+
+@pytest.mark.parametrize("thing", Thing)
+def test_every_thing_is_recognised_in_most_colours(thing: Thing) -> None:
+    scenes = [single(colour, thing, Colour.GRAY) for colour in Colour if colour != Colour.GRAY]
+
+    found = [thing_of(drawn(scene, seed)) for seed, scene in enumerate(scenes)]
+
+    assert found.count(thing) >= 9
+
+
+@pytest.mark.parametrize("colour", Colour)
+def test_every_colour_is_recognised_in_every_thing(colour: Colour) -> None:
+    background = Colour.YELLOW if colour is not Colour.YELLOW else Colour.BLUE
+    scenes = [single(colour, thing, background) for thing in Thing]
+
+    found = [colour_of(drawn(scene)) for scene in scenes]
+
+    assert found.count(colour) == len(Thing)
+
+
+def test_soft_and_noisy_pictures_are_judged_rightly() -> None:
+    rng = random.Random(8)
+    scenes = [random_scene(rng) for _ in range(100)] + held_out_scenes(100, seed=8)
+
+    table = evaluate([(scene, [soft_and_noisy(scene, n)]) for n, scene in enumerate(scenes)])
+
+    fractions = {row.measure: row.first for row in table.rows}
+    assert fractions["background"] >= 0.99
+    assert fractions["colours"] >= 0.97
+    assert fractions["shape (of one)"] >= 0.95
+    assert fractions["order (of two)"] >= 0.97
+
+
+def test_pictures_of_other_scenes_are_not_right() -> None:
+    scenes = held_out_scenes(101, seed=9)
+
+    right = [
+        judge(drawn(shown), asked).is_right
+        for shown, asked in zip(scenes, scenes[1:], strict=False)
+        if shown.items != asked.items
+    ]
+
+    assert sum(right) == 0
+
+
+def test_the_report_sets_the_first_beside_the_average_candidate() -> None:
+    right = drawn(RED_CIRCLE_ON_BLUE)
+    wrong = drawn(single(Colour.RED, Thing.STAR, Colour.BLUE))
+    stacked = pair(Relation.ON_TOP_OF, Colour.RED, Colour.BLUE)
+
+    table = evaluate(
+        [
+            (RED_CIRCLE_ON_BLUE, [right, wrong, wrong, wrong]),
+            (stacked, [drawn(stacked)]),
+        ]
+    )
+
+    assert str(table) == (
+        "| what is right   | scenes | ranked first | average candidate |\n"
+        "|-----------------|-------:|-------------:|------------------:|\n"
+        "| background      |      2 |       100.0% |            100.0% |\n"
+        "| colours         |      2 |       100.0% |            100.0% |\n"
+        "| shape (of one)  |      1 |       100.0% |             25.0% |\n"
+        "| order (of two)  |      1 |       100.0% |            100.0% |\n"
+        "| everything      |      2 |       100.0% |             62.5% |"
+    )
+
+
+def test_the_report_leaves_out_what_was_not_asked() -> None:
+    table = evaluate([(RED_CIRCLE_ON_BLUE, [drawn(RED_CIRCLE_ON_BLUE)])])
+
+    assert [row.measure for row in table.rows] == [
+        "background",
+        "colours",
+        "shape (of one)",
+        "everything",
+    ]
