@@ -163,15 +163,15 @@ class XAdapter:
         )
 
     async def _poll_forever(self, poll: MentionPoll, refusals: Refusals) -> None:
-        await refusals.resume()
+        await self._safely(refusals.resume)
         while True:
-            await self._poll_safely(poll)
+            await self._safely(poll.poll_once)
             await self._sleep(self._config.poll_interval_s)
 
-    async def _poll_safely(self, poll: MentionPoll) -> None:
-        """Poll once; after any failure the next poll reads the same mentions again."""
+    async def _safely(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run one step; after any failure the next poll reads the same mentions again."""
         try:
-            await poll.poll_once()
+            await step()
         except ClosingError:
             _log.info("x mentions wait for the next start")
         except UnreadablePostError as error:

@@ -157,7 +157,10 @@ class Poster:
         if attachment is None:
             return None
         media_id = await self._api.upload_picture(attachment.png)
-        await self._api.describe_picture(media_id, attachment.alt_text)
+        try:
+            await self._api.describe_picture(media_id, attachment.alt_text)
+        except DeclinedError as error:  # a picture without words is better than none
+            _log.warning("x alt text declined reason=%s", error)
         return media_id
 
     async def _shows_up(self, reply: Reply) -> bool:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _HIDDEN_PART = re.compile(r"(?:@\w{1,15}\s+)*", re.ASCII)
 _NAME = re.compile(r"(?<![\w@])@\w{1,15}", re.ASCII)
 _LINK = re.compile(r"https?://\S+")
+# Control characters and halves of surrogate pairs, which not every database can store.
+_UNSTORABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class UnreadablePostError(Exception):
@@ -150,5 +152,5 @@ def _need(holder: Mapping[str, Any], *names: str) -> Any:
 
 
 def _prompt(visible: str) -> str:
-    words = _NAME.sub(" ", _LINK.sub(" ", html.unescape(visible)))
+    words = _UNSTORABLE.sub(" ", _NAME.sub(" ", _LINK.sub(" ", html.unescape(visible))))
     return unicodedata.normalize("NFC", " ".join(words.split()))

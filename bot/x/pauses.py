@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class Pause:
-    """Holds all calls of one kind back after X has asked for a pause.
+    """Lets calls of one kind through one at a time, and none while X asks for a pause.
+
+    One at a time, because calls that were under way together would all run into the limit
+    that the first of them meets.
 
     Args:
         name: The kind of call, for the log.
@@ -36,6 +40,7 @@ class Pause:
         self._clock = clock
         self._sleep = sleep
         self._until = clock()
+        self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
         return f"<Pause {self._name} until {self._until:%Y-%m-%d %H:%M:%S}>"
@@ -45,12 +50,13 @@ class Pause:
 
         What ``action`` does before it raises ``PausedError`` is done again.
         """
-        while True:
-            await self._wait()
-            try:
-                return await action()
-            except PausedError as error:
-                self._begin(error)
+        async with self._turn:
+            while True:
+                await self._wait()
+                try:
+                    return await action()
+                except PausedError as error:
+                    self._begin(error)
 
     async def _wait(self) -> None:
         while (left_s := (self._until - self._clock()).total_seconds()) > 0:

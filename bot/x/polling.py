@@ -25,6 +25,8 @@ CURSOR_NAME = "x.mentions"
 
 # A post id holds its time: milliseconds since 2010-11-04T01:42:54.657Z, shifted by 22 bits.
 _OVERLAP = 60_000 << 22
+# Source: X API docs, "User mention timeline": at most the 800 newest mentions.
+_REACHABLE_COUNT = 800
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +95,10 @@ class MentionPoll:
             found |= new
             token = page.next_token
             if token is None or not new:  # X was seen to repeat a token for ever
-                return found
+                break
+        if since and len(found) >= _REACHABLE_COUNT:
+            _log.warning("x mentions beyond the reachable ones may be lost")
+        return found
 
     def _readable(self, posts: Sequence[Post]) -> list[Mention]:
         """Return the requests among ``posts``.

@@ -162,6 +162,7 @@ def test_a_range_that_cuts_through_words_is_not_believed() -> None:
         ("@imagine_bot mail me@example.com", "mail me@example.com"),
         ("@imagine_bot cafe\u0301 au lait", "caf\u00e9 au lait"),
         ("@imagine_bot \U0001f408 with @bob", "\U0001f408 with"),
+        ("@imagine_bot a\x00 cat \ud83d", "a cat"),
         ("@imagine_bot", ""),
         ("@imagine_bot https://t.co/AbC123", ""),
     ],
