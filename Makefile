@@ -1,0 +1,63 @@
+# The front door. Needs Python 3.11 or newer and pip; everything else goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+RUN_STAMP := $(VENV)/.run.stamp
+DEV_STAMP := $(VENV)/.dev.stamp
+
+.DELETE_ON_ERROR:
+.PHONY: help run test lint bench train lock clean
+
+help:
+	@echo 'make run    install what is needed, then run the bot and its page'
+	@echo 'make test   run all tests'
+	@echo 'make lint   check form, types and architecture'
+	@echo 'make bench  measure how fast pictures are drawn here'
+	@echo 'make train  train the demo model anew (hours)'
+	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
+	@echo 'make clean  remove .venv and caches; data/ stays'
+
+run: $(RUN_STAMP)
+	$(VENV)/bin/imagine run
+
+test: $(DEV_STAMP)
+	$(VENV)/bin/python -m pytest $(TESTS)
+
+lint: $(DEV_STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+	$(VENV)/bin/lint-imports
+
+bench: $(DEV_STAMP)
+	$(VENV)/bin/python -m tests.bench.draw
+
+train: $(DEV_STAMP)
+	$(VENV)/bin/python -m engine.training
+
+# uv keeps the pins for all systems in one file. setuptools is added because the project itself
+# is built with it, from the same pinned files. No address may get into the pins.
+LOCK = $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --fork-strategy fewest \
+	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -
+lock: $(DEV_STAMP)
+	echo 'setuptools>=80' | $(LOCK) -o requirements.lock
+	printf 'setuptools>=80\nuv>=0.9\n' | $(LOCK) --extra dev -o requirements-dev.lock
+	! grep -n '://' requirements.lock requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) build *.egg-info .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --quiet --require-hashes -r requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
+	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
