@@ -19,14 +19,14 @@ def upgrade() -> None:
         sa.Column("person_id", sa.String(255), nullable=False),
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("used_count", sa.Integer, nullable=False),
-        sa.PrimaryKeyConstraint("platform", "person_id", "day", name="pk_quota_days"),
-        sa.CheckConstraint("used_count >= 0", name="ck_quota_days_used_count_not_negative"),
+        sa.PrimaryKeyConstraint("platform", "person_id", "day", name=op.f("pk_quota_days")),
+        sa.CheckConstraint("used_count >= 0", name=op.f("ck_quota_days_used_count_not_negative")),
     )
     op.create_table(
         "cursors",
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("value", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_cursors"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_cursors")),
     )
 
 
@@ -48,11 +48,11 @@ def _create_jobs() -> None:
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True)),
         sa.Column("error", sa.Text),
-        sa.PrimaryKeyConstraint("id", name="pk_jobs"),
-        sa.UniqueConstraint("platform", "event_id", name="uq_jobs_platform_event_id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+        sa.UniqueConstraint("platform", "event_id", name=op.f("uq_jobs_platform_event_id")),
     )
     op.create_index(
-        "ix_jobs_unfinished",
+        op.f("ix_jobs_unfinished"),
         "jobs",
         ["platform", "accepted_at"],
         sqlite_where=sa.text("finished_at IS NULL"),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.store import Store
+from bot.store.database import Database
 from tests.support.factories import database_url
 
 if TYPE_CHECKING:
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await Store.open(database_url(tmp_path))
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(database_url(tmp_path))
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def store(database: Database) -> Store:
+    return Store(database)
