@@ -37,8 +37,9 @@ train: $(DEV_STAMP)
 
 # uv keeps the pins for all systems in one file. setuptools is added because the project itself
 # is built with it, from the same pinned files. No address may get into the pins.
-LOCK = $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --upgrade --fork-strategy fewest \
-	--generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml -
+LOCK = $(VENV)/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+	--fork-strategy fewest --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links pyproject.toml -
 lock: $(DEV_STAMP)
 	echo 'setuptools>=80' | $(LOCK) -o requirements.lock
 	printf 'setuptools>=80\nuv>=0.9\n' | $(LOCK) --extra dev -o requirements-dev.lock
