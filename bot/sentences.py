@@ -138,6 +138,35 @@ DISCORD_OUTDATED_COMMAND: Final = (
     "Reload Discord (Ctrl+R) and try again."
 )
 
+DISCORD_NO_TOKEN: Final = (
+    "DISCORD_TOKEN is empty or no token: copy the bot token from "
+    "discord.com/developers, your application, Bot, Reset Token."
+)
+DISCORD_TOKEN_REFUSED: Final = (
+    "DISCORD_TOKEN was refused by Discord: copy the bot token again from "
+    "discord.com/developers, your application, Bot, Reset Token."
+)
+DISCORD_CONNECTION_REFUSED: Final = (
+    "Discord does not let this application connect: check at discord.com/developers "
+    "that it is a bot and is not disabled."
+)
+DISCORD_UNREACHABLE: Final = (
+    "Discord could not be reached: check this machine's network connection and "
+    "discordstatus.com, then start again."
+)
+DISCORD_HALF_REDIRECTED: Final = (
+    "Set DISCORD_API_BASE and DISCORD_GATEWAY_URL together or neither: "
+    "the bot would talk to two Discords at once."
+)
+
+
+def discord_start_refused(status: int) -> str:
+    """Say that Discord refused the login or the commands."""
+    return (
+        f"Discord refused to start the bot ({status}): check at discord.com/developers "
+        "that the application may be used and has no limit on its commands."
+    )
+
 
 def discord_when(moment: datetime) -> str:
     """Render a coming moment so that Discord counts down to it: "in 3 hours"."""

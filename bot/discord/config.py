@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from bot import sentences
 from bot.loopback import require_loopback
 
 _TOKEN = re.compile(r"[!-~]+")  # it travels in a header: printable ASCII, no blanks
@@ -37,15 +38,9 @@ class DiscordConfig:
             ValueError: With the sentence for the admin.
         """
         if not _TOKEN.fullmatch(self.token):
-            raise ValueError(
-                "DISCORD_TOKEN is empty or no token: copy the bot token from "
-                "discord.com/developers, your application, Bot, Reset Token."
-            )
+            raise ValueError(sentences.DISCORD_NO_TOKEN)
         if (self.api_base is None) != (self.gateway_url is None):
-            raise ValueError(
-                "Set DISCORD_API_BASE and DISCORD_GATEWAY_URL together or neither: "
-                "the bot would talk to two Discords at once."
-            )
+            raise ValueError(sentences.DISCORD_HALF_REDIRECTED)
         if self.api_base is not None and self.gateway_url is not None:
             require_loopback("DISCORD_API_BASE", self.api_base)
             require_loopback("DISCORD_GATEWAY_URL", self.gateway_url)

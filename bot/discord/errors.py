@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import aiohttp
 import discord
 
+from bot import sentences
 from bot.jobs import DeliveryError, UndeliverableError
 
 if TYPE_CHECKING:
@@ -96,22 +97,10 @@ def as_start_error(error: Exception) -> DiscordStartError:
 def _start_sentence(error: Exception) -> str:
     match error:
         case discord.LoginFailure() | discord.ConnectionClosed(code=4004):
-            return (
-                "DISCORD_TOKEN was refused by Discord: copy the bot token again from "
-                "discord.com/developers, your application, Bot, Reset Token."
-            )
+            return sentences.DISCORD_TOKEN_REFUSED
         case discord.PrivilegedIntentsRequired() | discord.ConnectionClosed():
-            return (
-                "Discord does not let this application connect: check at discord.com/developers "
-                "that it is a bot and is not disabled."
-            )
+            return sentences.DISCORD_CONNECTION_REFUSED
         case discord.HTTPException(status=status) if status < SERVER_ERRORS_FROM:
-            return (
-                f"Discord refused to start the bot ({status}): check at discord.com/developers "
-                "that the application may be used and has no limit on its commands."
-            )
+            return sentences.discord_start_refused(status)
         case _:
-            return (
-                "Discord could not be reached: check this machine's network connection and "
-                "discordstatus.com, then start again."
-            )
+            return sentences.DISCORD_UNREACHABLE
