@@ -402,8 +402,8 @@ _DROWNED_BY: dict[Background, set[Background]] = {
 
 
 def sheet(count: int = 72, *, columns: int = 9, side_px: int = 128, seed: int = 0) -> Image.Image:
-    """Return ``count`` random training pictures over their captions."""
-    line_px = 34
+    """Return ``count`` captioned pictures: every thing once, then random training scenes."""
+    line_px = 48
     rows = -(-count // columns)
     image = Image.new("RGB", (columns * (side_px + 8), rows * (side_px + line_px)), "#dddddd")
     canvas = ImageDraw.Draw(image)

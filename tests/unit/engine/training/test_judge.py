@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import numpy as np
@@ -162,7 +163,7 @@ def test_pictures_of_other_scenes_are_not_right() -> None:
 
     right = [
         judge(drawn(shown), asked).is_right
-        for shown, asked in zip(scenes, scenes[1:], strict=False)
+        for shown, asked in itertools.pairwise(scenes)
         if shown.items != asked.items
     ]
 

@@ -289,7 +289,7 @@ def test_two_thirds_of_the_scenes_show_one_thing() -> None:
 
 
 def test_the_sheet_shows_rows_of_pictures() -> None:
-    assert sheet(20, columns=5, side_px=32).size == (5 * 40, 4 * 66)
+    assert sheet(20, columns=5, side_px=32).size == (5 * 40, 4 * 80)
 
 
 def test_the_sheet_command_without_a_path_says_how_to_call_it(
