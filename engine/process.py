@@ -403,12 +403,12 @@ class EngineLoop:
         self._send(Failed(request_id=request_id))
 
     def _tell_progress(self) -> None:
+        ahead = self._scheduler.pictures_ahead()
         for request_id, sketch in self._sketches.items():
-            ahead = self._scheduler.pictures_ahead(request_id)
             event = (
-                Drawing(fraction=self._scheduler.fraction(request_id))
-                if ahead is None
-                else Queued(pictures_ahead=ahead)
+                Queued(pictures_ahead=ahead[request_id])
+                if request_id in ahead
+                else Drawing(fraction=self._scheduler.fraction(request_id))
             )
             if event != sketch.last_event:
                 sketch.last_event = event

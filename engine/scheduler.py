@@ -123,17 +123,16 @@ class Scheduler:
             self._vacate(seat)
         self._forget(request_id)
 
-    def pictures_ahead(self, request_id: RequestId) -> int | None:
-        """How many pictures are drawn before the first of this request.
+    def pictures_ahead(self) -> dict[RequestId, int]:
+        """How many pictures are drawn before the first of each request that has not begun.
 
-        ``None``: it is no longer waiting to begin. Pictures in the slots count, unless a
-        slot is free for this request too.
+        Pictures in the slots count, unless a slot is free for this request too.
         """
-        first = (request_id, 0)
-        if first not in self._waiting:
-            return None
-        position = self._waiting.index(first)
-        return 0 if position < len(self._free) else position + len(self._held)
+        return {
+            request_id: 0 if position < len(self._free) else position + len(self._held)
+            for position, (request_id, index) in enumerate(self._waiting)
+            if index == 0
+        }
 
     def fraction(self, request_id: RequestId) -> float:
         """Which part (0 to 1) of a known request's chunks is drawn."""

@@ -4,14 +4,15 @@ The next token is a function of everything before it in its slot, of the prompt,
 the candidate's index and the options. Any mix-up of slots, requests or orders changes it,
 and ``expected_tokens`` says what it must be, without slots.
 
-The checkpoint folder is its switchboard: while the file ``hold`` is in it, no step is made;
-a file ``broken`` is refused as a checkpoint and ``defective`` crashes the start. The prompts
-"kill once ..." and "kill always ..." end the process in mid-drawing, "unrankable ..." and
-"unplaceable ..." break their own request.
+The checkpoint folder is its switchboard: while the file ``hold`` is in it, no step is made
+but one for every file ``pass``; a file ``broken`` is refused as a checkpoint and
+``defective`` crashes the start. The prompts "kill once ..." and "kill always ..." end the
+process in mid-drawing, "unrankable ..." and "unplaceable ..." break their own request.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
     from engine.process import Placement
 
 LOADER = f"{__name__}:load_runner"
-CHUNK_COUNT = 4
-CHUNK_STEPS = 4
+CHUNK_COUNT = 32
+CHUNK_STEPS = 2
 TOKEN_COUNT = CHUNK_COUNT * CHUNK_STEPS
-SIDE = 4
+SIDE = 8
 VOCABULARY = 251
 
 
@@ -80,8 +81,7 @@ class ArithmeticRunner:
             self._history[placement.slot] = []
 
     def step(self) -> None:
-        while (self._folder / "hold").exists():
-            time.sleep(0.002)
+        self._wait_at_the_gate()
         self.steps_made += 1
         for slot, placement in self._placed.items():
             self._draw_chunk(self._history[slot], placement)
@@ -97,6 +97,13 @@ class ArithmeticRunner:
         if prompt.startswith("unrankable"):
             raise ValueError("unrankable")
         return pixels[..., 0].mean(axis=(1, 2)).astype(np.float32)
+
+    def _wait_at_the_gate(self) -> None:
+        while (self._folder / "hold").exists():
+            with contextlib.suppress(FileNotFoundError):
+                (self._folder / "pass").unlink()
+                return
+            time.sleep(0.002)
 
     def _draw_chunk(self, history: list[int], placed: Placement) -> None:
         if len(history) == CHUNK_STEPS:

@@ -111,7 +111,7 @@ def test_pictures_ahead_counts_those_in_the_slots_and_those_before_it_in_the_lin
     line.add(C, 1)
     line.admit()
 
-    assert [line.pictures_ahead(request_id) for request_id in (A, B, C)] == [None, 3, 5]
+    assert line.pictures_ahead() == {B: 3, C: 5}
 
 
 def test_nothing_is_ahead_of_a_request_with_a_free_slot() -> None:
@@ -120,7 +120,7 @@ def test_nothing_is_ahead_of_a_request_with_a_free_slot() -> None:
     line.add(B, 1)
     line.add(C, 1)
 
-    assert [line.pictures_ahead(request_id) for request_id in (A, B, C)] == [0, 0, 2]
+    assert line.pictures_ahead() == {A: 0, B: 0, C: 2}
 
 
 def test_the_fraction_counts_the_chunks_of_all_pictures() -> None:
