@@ -98,7 +98,10 @@ NOTHING_TAKEN: Final = "Nothing was taken from your allowance."
 
 # One row per error class; a test fails if an error of engine.api or bot.jobs has none.
 EXPLANATIONS: Final[Mapping[type, Explanation]] = {
-    RefusedError: f"This request cannot be accepted. {NOTHING_TAKEN}",
+    RefusedError: (
+        "The bot cannot accept requests at the moment. Please try again later; "
+        f"its admin finds the reason in the log. {NOTHING_TAKEN}"
+    ),
     OverQuotaError: _over_quota,
     DuplicateEventError: "This request was accepted before; it is answered only once.",
     ClosingError: "The bot is restarting and takes no requests just now. Try again in a minute.",

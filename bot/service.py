@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from bot.jobs import ClosingError, DeliveryError, Platform, RefusedError
 from bot.outcomes import Quota, outcome_of
 from bot.sentences import explain
+from bot.store import StoreError
 from engine.api import MAX_SEED, DrawingFailedError, Drawn
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ class Service:
         cancelled meanwhile has still submitted.
 
         Raises:
-            RefusedError: Nothing was accepted; ``bot.sentences.explain`` says why.
-            StoreError: Nothing was accepted; the database failed.
+            RefusedError: Nothing was accepted; ``bot.sentences.explain`` says why. The plain
+                class itself means that the database failed.
         """
         if self._is_closing:
             raise ClosingError
@@ -143,9 +144,10 @@ class Service:
             job = await self._store.accept(
                 _with_seed(submission), now=self._clock(), allowance_count=self._daily_pictures
             )
-        except RefusedError as error:
-            outcome, platform = outcome_of(error), submission.person.platform
-            _log.log(outcome.log_level, "job refused platform=%s error=%s", platform, outcome.label)
+        except (RefusedError, StoreError) as error:
+            _log_refusal(submission, error)
+            if isinstance(error, StoreError):  # adapters need not know that there is a store
+                raise RefusedError("the store failed") from error
             raise
         _log.info("job accepted %s", _fields(job))
         self._begin(job)
@@ -252,6 +254,13 @@ def _with_seed(submission: Submission) -> Submission:
         return submission
     seed = _random.randint(0, MAX_SEED)
     return replace(submission, request=replace(submission.request, seed=seed))
+
+
+def _log_refusal(submission: Submission, error: Exception) -> None:
+    outcome, platform = outcome_of(error), submission.person.platform
+    is_grave = outcome.log_level >= logging.ERROR
+    refused = f"job refused platform={platform} error={outcome.label}"
+    _log.log(outcome.log_level, refused, exc_info=error if is_grave else None)
 
 
 def _reason(error: Exception) -> str:

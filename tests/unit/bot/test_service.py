@@ -15,10 +15,13 @@ from bot.jobs import (
     JobState,
     OverQuotaError,
     Platform,
+    RefusedError,
     UndeliverableError,
 )
+from bot.sentences import explain
 from bot.service import FORGOTTEN_AFTER, Service, retry_pauses_s
 from bot.store import Store
+from bot.store.database import Database
 from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
 from tests.support.clock import Clock
 from tests.support.factories import database_url, person, submission
@@ -36,8 +39,9 @@ if TYPE_CHECKING:
 class House:
     """A service with all that it needs; ``restart`` lets the process die and begin anew."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.store = Store(database)
         self.clock = Clock()
         self.begin_anew()
 
@@ -76,13 +80,12 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    store = await Store.open(database_url(tmp_path))
-    house = House(store)
+    house = House(await Database.open(database_url(tmp_path)))
     yield house
     house.engine.open.set()
     house.delivery.open.set()
     await house.service.close(grace_s=20)
-    await store.close()
+    await house.store.close()
 
 
 async def test_a_submission_becomes_delivered_pictures(house: House) -> None:
@@ -155,6 +158,23 @@ async def test_a_second_delivery_of_an_event_is_drawn_once(house: House) -> None
     await house.all_done()
     assert refusal.value.job.id == job.id
     assert len(house.engine.requests) == 1
+
+
+async def test_a_failing_database_refuses_and_tells_the_admin_why(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.database.read(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1"))
+
+    with pytest.raises(RefusedError) as refusal:
+        await house.service.submit(submission(address={"big": "x" * 100_000}))
+
+    assert explain(refusal.value, house.clock()) == (
+        "The bot cannot accept requests at the moment. Please try again later; "
+        "its admin finds the reason in the log. Nothing was taken from your allowance."
+    )
+    assert "job refused platform=discord error=store" in caplog.text
+    assert "is full: free some space" in caplog.text
+    assert house.engine.requests == []
 
 
 async def test_a_platform_that_nobody_delivers_to_is_a_mistake_of_the_caller(house: House) -> None:
