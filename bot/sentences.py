@@ -141,11 +141,11 @@ DISCORD_OUTDATED_COMMAND: Final = (
     "Reload Discord (Ctrl+R) and try again."
 )
 
-DISCORD_NO_TOKEN: Final = (
+DISCORD_LOGIN_MISSING: Final = (
     "DISCORD_TOKEN is empty or no token: copy the bot token from "
     "discord.com/developers, your application, Bot, Reset Token."
 )
-DISCORD_TOKEN_REFUSED: Final = (
+DISCORD_LOGIN_REFUSED: Final = (
     "DISCORD_TOKEN was refused by Discord: copy the bot token again from "
     "discord.com/developers, your application, Bot, Reset Token."
 )

@@ -38,7 +38,7 @@ class DiscordConfig:
             ValueError: With the sentence for the admin.
         """
         if not _TOKEN.fullmatch(self.token):
-            raise ValueError(sentences.DISCORD_NO_TOKEN)
+            raise ValueError(sentences.DISCORD_LOGIN_MISSING)
         if (self.api_base is None) != (self.gateway_url is None):
             raise ValueError(sentences.DISCORD_HALF_REDIRECTED)
         if self.api_base is not None and self.gateway_url is not None:

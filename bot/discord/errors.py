@@ -97,7 +97,7 @@ def as_start_error(error: Exception) -> DiscordStartError:
 def _start_sentence(error: Exception) -> str:
     match error:
         case discord.LoginFailure() | discord.ConnectionClosed(code=4004):
-            return sentences.DISCORD_TOKEN_REFUSED
+            return sentences.DISCORD_LOGIN_REFUSED
         case discord.PrivilegedIntentsRequired() | discord.ConnectionClosed():
             return sentences.DISCORD_CONNECTION_REFUSED
         case discord.HTTPException(status=status) if status < SERVER_ERRORS_FROM:
