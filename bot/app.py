@@ -304,7 +304,8 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         service.register(Platform.DISCORD, on.discord.delivery)
     if on.x is not None:
         service.register(Platform.X, on.x)
-    adapters = [adapter for adapter in (on.web, on.discord, on.x) if adapter is not None]
+    # The page comes last: where /healthz answers, everything listens.
+    adapters = [adapter for adapter in (on.discord, on.x, on.web) if adapter is not None]
     for adapter in adapters:
         parts.push_async_callback(adapter.close)
     parts.push_async_callback(service.close, GRACE_S)
