@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VqganConfig:
-    """The keys of the checkpoint's ``config.json`` that change a number."""
+    """The keys of the checkpoint's ``config.json`` that change a number.
+
+    ``norm_groups`` is ours: released checkpoints leave it out and have 32. A model with few
+    channels needs fewer groups, or each channel loses its mean over the whole picture.
+    """
 
     ch: int
     ch_mult: tuple[int, ...]
@@ -39,6 +43,7 @@ class VqganConfig:
     n_embed: int
     in_channels: int
     out_ch: int
+    norm_groups: int = 32
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> VqganConfig:
@@ -71,14 +76,15 @@ class VqganConfig:
 class _Parts:
     """Makes the layers of one model with its dtypes; kept out of the module tree."""
 
-    def __init__(self, dtype: Any, param_dtype: Any, rngs: nnx.Rngs) -> None:
-        self._kw = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
+    def __init__(self, norm_groups: int, **kwargs: Any) -> None:
+        self._norm_groups = norm_groups
+        self._kw = kwargs
 
     def conv(self, c_in: int, c_out: int, size: int, **kwargs: Any) -> nnx.Conv:
         return nnx.Conv(c_in, c_out, (size, size), **kwargs, **self._kw)
 
     def norm(self, channels: int) -> nnx.GroupNorm:
-        return nnx.GroupNorm(channels, num_groups=32, epsilon=1e-6, **self._kw)
+        return nnx.GroupNorm(channels, num_groups=self._norm_groups, epsilon=1e-6, **self._kw)
 
     def embed(self, count: int, width: int) -> nnx.Embed:
         return nnx.Embed(count, width, **self._kw)
@@ -236,7 +242,7 @@ class Vqgan(nnx.Module):
         param_dtype: Any = jnp.float32,
         rngs: nnx.Rngs,
     ) -> None:
-        parts = _Parts(dtype, param_dtype, rngs)
+        parts = _Parts(config.norm_groups, dtype=dtype, param_dtype=param_dtype, rngs=rngs)
         self.config = config
         self.encoder = Encoder(config, parts)
         self.decoder = Decoder(config, parts)

@@ -1,0 +1,145 @@
+"""The training loop that all three models share: steps, losses written down, resumable."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import jax
+import optax
+from flax import nnx, serialization
+from jax.sharding import NamedSharding, PartitionSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from engine.training.recipe import Stage
+
+    Batch = Mapping[str, Any]
+    Loss = Callable[[nnx.Module, Batch], tuple[jax.Array, dict[str, jax.Array]]]
+
+_SAVE_EVERY_S = 120.0
+_REPORT_EVERY_STEPS = 50
+
+
+class Fit:
+    """One model on its way from random to trained.
+
+    The state of the run lies in ``folder/<name>.state`` and is taken up again from there.
+    """
+
+    def __init__(self, name: str, model: nnx.Module, stage: Stage, folder: Path) -> None:
+        self.name = name
+        self.stage = stage
+        self.step = 0
+        self._path = folder / f"{name}.state"
+        self._log_path = folder / f"{name}.losses.jsonl"
+        self._graph, self._params = nnx.split(model)
+        self._optimiser = _optimiser(stage)
+        self._memory = self._optimiser.init(self._params)
+        self._saved_at = time.monotonic()
+        self._mesh = jax.make_mesh((jax.device_count(),), ("batch",))
+        self._load()
+        self._spread()
+
+    @property
+    def model(self) -> Any:
+        """The model with the weights of this moment."""
+        return nnx.merge(self._graph, self._params)
+
+    def replace(self, model: nnx.Module) -> None:
+        """Go on from changed weights (a codebook that was set anew)."""
+        self._graph, self._params = nnx.split(model)
+        self._spread()
+
+    def run(
+        self,
+        loss: Loss,
+        batch: Callable[[int], Batch],
+        *,
+        until: int,
+        each: Callable[[Fit, dict[str, Any]], None] | None = None,
+    ) -> None:
+        """Train until step ``until``; ``batch(step)`` must depend on nothing but the step.
+
+        ``each`` is called after every step with what ``loss`` measured.
+        """
+        update = jax.jit(self._update_with(loss), donate_argnums=(0, 1))
+        started, first = time.monotonic(), self.step
+        while self.step < until:
+            self._params, self._memory, measured = update(
+                self._params, self._memory, self._shared_out(batch(self.step))
+            )
+            self.step += 1
+            if each is not None:
+                each(self, measured)
+            if self.step % _REPORT_EVERY_STEPS == 0:
+                self._report(measured, (self.step - first) / (time.monotonic() - started))
+            if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
+                self.save()
+        self.save()
+
+    def save(self) -> None:
+        """Write the state of the run, so that it can be taken up again."""
+        whole = {
+            "step": self.step,
+            "params": nnx.to_pure_dict(self._params),
+            "memory": serialization.to_state_dict(jax.tree.leaves(self._memory)),
+        }
+        beside = self._path.with_suffix(".new")
+        beside.write_bytes(serialization.to_bytes(whole))
+        beside.replace(self._path)
+        self._saved_at = time.monotonic()
+
+    def _load(self) -> None:
+        if not self._path.exists():
+            return
+        leaves, tree = jax.tree.flatten(self._memory)
+        whole = serialization.msgpack_restore(self._path.read_bytes())
+        self.step = int(whole["step"])
+        restored = nnx.restore_int_paths(whole["params"])
+        nnx.replace_by_pure_dict(self._params, restored)
+        self._memory = jax.tree.unflatten(
+            tree, serialization.from_state_dict(leaves, whole["memory"])
+        )
+        print(f"{self.name}: taken up again at step {self.step}")
+
+    def _spread(self) -> None:
+        """Give every device the same weights; each then works on its part of a batch."""
+        everywhere = NamedSharding(self._mesh, PartitionSpec())
+        self._params = jax.device_put(self._params, everywhere)
+        self._memory = jax.device_put(self._memory, everywhere)
+
+    def _shared_out(self, batch: Batch) -> Batch:
+        return jax.device_put(dict(batch), NamedSharding(self._mesh, PartitionSpec("batch")))
+
+    def _update_with(self, loss: Loss) -> Callable[..., Any]:
+        def scalar(params: Any, batch: Batch) -> Any:
+            return loss(nnx.merge(self._graph, params), batch)
+
+        def update(params: Any, memory: Any, batch: Batch) -> Any:
+            (_, measured), gradients = jax.value_and_grad(scalar, has_aux=True)(params, batch)
+            changes, memory = self._optimiser.update(gradients, memory, params)
+            return optax.apply_updates(params, changes), memory, measured
+
+        return update
+
+    def _report(self, measured: Mapping[str, Any], steps_per_s: float) -> None:
+        line = {"step": self.step, "steps_per_s": round(steps_per_s, 3)} | {
+            key: round(float(value), 5) for key, value in measured.items() if value.ndim == 0
+        }
+        print(self.name, line, flush=True)
+        with self._log_path.open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
+
+
+def _optimiser(stage: Stage) -> optax.GradientTransformation:
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, stage.peak_rate, stage.warmup_steps, stage.step_count, stage.peak_rate * 0.02
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(rate, b2=0.98, weight_decay=stage.weight_decay),
+    )
