@@ -32,7 +32,6 @@ Sleep = Callable[[float], Awaitable[None]]
 
 MAX_DELIVERY_ATTEMPTS: Final = 5
 FIRST_PAUSE_S: Final = 2.0
-LONGEST_PAUSE_S: Final = 60.0
 PROGRESS_LIMIT_S: Final = 5.0
 
 # Somebody at a terminal waits as long as their command runs; another start of it must not
@@ -233,10 +232,10 @@ def retry_pauses_s() -> Iterator[float]:
     """The pauses between attempts to deliver: doubling, with jitter from a half to the whole.
 
     Bots that failed together must not all come back together. The whole pauses are
-    2, 4, 8 and 16 s, which outlasts a restart of most gateways.
+    2, 4, 8 and 16 s: a short fault is outlasted, and a person still waits.
     """
     for retry in range(MAX_DELIVERY_ATTEMPTS - 1):
-        whole_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**retry)
+        whole_s = FIRST_PAUSE_S * 2**retry
         yield _random.uniform(whole_s / 2, whole_s)
 
 
