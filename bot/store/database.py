@@ -140,7 +140,8 @@ def _make_folder(url: URL) -> None:
 
 def _create_engine(url: URL) -> AsyncEngine:
     try:
-        engine = create_async_engine(url, pool_size=5, max_overflow=0, pool_timeout=60)
+        # Errors are logged with their cause: prompts and addresses must not be in it.
+        engine = create_async_engine(url, pool_size=5, max_overflow=0, hide_parameters=True)
     except (ImportError, SQLAlchemyError) as error:
         raise StoreError(
             f"The driver of the database is not usable: pip install {url.get_driver_name()}."

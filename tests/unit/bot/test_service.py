@@ -174,6 +174,7 @@ async def test_a_failing_database_refuses_and_tells_the_admin_why(
     )
     assert "job refused platform=discord error=store" in caplog.text
     assert "is full: free some space" in caplog.text
+    assert "avocado" not in caplog.text
     assert house.engine.requests == []
 
 
