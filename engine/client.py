@@ -147,7 +147,7 @@ class EngineProcess:
         if self._watch is not None:
             return
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watch = asyncio.create_task(self._keep_running(started), name="engine-watch")
+        self._watch = asyncio.create_task(self._watch_over(started), name="engine-watch")
         try:
             await started
         except BaseException:
@@ -221,8 +221,15 @@ class EngineProcess:
 
     # --- the process ------------------------------------------------------------------
 
+    async def _watch_over(self, started: asyncio.Future[None]) -> None:
+        """Keep a process running until cancelled; tell the first outcome to ``started``."""
+        try:
+            await self._keep_running(started)
+        finally:
+            if not started.done():
+                started.set_exception(EngineClosedError("The engine was closed."))
+
     async def _keep_running(self, started: asyncio.Future[None]) -> None:
-        """Start the process as often as it ends; tell the first outcome to ``started``."""
         delay_s = self._restart_delay_s
         while True:
             try:
@@ -233,7 +240,7 @@ class EngineProcess:
                     started.set_exception(failure)
                     return
                 logger.exception("engine restart failed retry_after_s=%.1f", delay_s)
-                self._fail_all(failure)
+                self._fail_all(failure)  # whatever it is, nobody is left waiting
                 await asyncio.sleep(delay_s)
                 delay_s = min(2 * delay_s, _MAX_RESTART_DELAY_S)
             else:

@@ -492,7 +492,9 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     pipes = _Pipes.from_standard_streams()
-    logging.basicConfig(handlers=[_SayToParent(pipes.send)], level=logging.WARNING)
+    logging.basicConfig(
+        handlers=[_SayToParent(pipes.send)], level=logging.WARNING, format="%(name)s: %(message)s"
+    )
     start = cast("Start", pipes.receive())
     pipes.receive_in_background()
     try:

@@ -27,6 +27,7 @@ from engine.api import (
 from engine.client import EngineProcess
 from tests.support import arithmetic_runner
 from tests.support.arithmetic_runner import expected_tokens
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -62,13 +63,6 @@ async def running(engine: EngineProcess) -> AsyncGenerator[EngineProcess]:
         await engine.close()
 
 
-async def eventually(is_so: Callable[[], bool]) -> None:
-    """Wait for another process, which has no event to tell us by."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not is_so():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.005)
-
-
 class Gate:
     """Lets no chunk be drawn but one by one, until it is opened."""
 
@@ -83,7 +77,7 @@ class Gate:
             self._pass.touch()
             return is_so()
 
-        await eventually(is_so_after_a_chunk)
+        await until(is_so_after_a_chunk)
         self._pass.unlink(missing_ok=True)
 
     def open(self) -> None:
@@ -141,7 +135,7 @@ def is_gone(process_id: int) -> bool:
 
 
 async def test_more_requests_than_slots_are_all_drawn_as_if_alone(engine: EngineProcess) -> None:
-    asked = [Asked(engine, f"prompt {count}", count) for count in range(1, 17)]
+    asked = [Asked(engine, f"prompt {count}", count) for count in (1, 2, 4, 8, 16)]
 
     assert all([await request.drawn_as_expected() for request in asked])
     assert repr(engine) == "<EngineProcess ready, 0 requests, 0 restarts>"
@@ -254,7 +248,9 @@ async def test_a_request_that_kills_the_engine_twice_fails_and_the_others_go_on(
     assert repr(engine) == "<EngineProcess ready, 0 requests, 2 restarts>"
 
 
-async def test_a_request_that_breaks_fails_alone(engine: EngineProcess) -> None:
+async def test_a_request_that_breaks_fails_alone_and_the_log_says_why(
+    engine: EngineProcess, caplog: pytest.LogCaptureFixture
+) -> None:
     asked = [Asked(engine, "good"), Asked(engine, "unrankable"), Asked(engine, "fine")]
 
     assert await asked[1].failure() == (
@@ -263,6 +259,11 @@ async def test_a_request_that_breaks_fails_alone(engine: EngineProcess) -> None:
     )
     assert await asked[0].drawn_as_expected()
     assert await asked[2].drawn_as_expected()
+    (line,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+    assert line.startswith(
+        "engine process says: engine.process: request failed request_id=2\nTraceback"
+    )
+    assert line.endswith("ValueError: unrankable")
 
 
 async def test_a_broken_checkpoint_is_one_sentence_at_the_start(tmp_path: Path) -> None:
@@ -274,6 +275,34 @@ async def test_a_broken_checkpoint_is_one_sentence_at_the_start(tmp_path: Path) 
 
     assert str(caught.value) == f"The checkpoint in {tmp_path} is broken."
     assert repr(engine) == "<EngineProcess stopped, 0 requests, 0 restarts>"
+
+
+async def test_closing_an_engine_that_is_starting_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "slow").touch()
+    engine = new_engine(tmp_path)
+    starting = asyncio.create_task(engine.start())
+    await until(lambda: engine.process_id is not None)
+
+    await engine.close()
+
+    with pytest.raises(EngineClosedError, match=r"^The engine was closed\.$"):
+        await starting
+    assert repr(engine) == "<EngineProcess stopped, 0 requests, 0 restarts>"
+
+
+async def test_a_start_that_is_given_up_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "slow").touch()
+    engine = new_engine(tmp_path)
+    starting = asyncio.create_task(engine.start())
+    await until(lambda: engine.process_id is not None)
+    process_id = engine.process_id
+    assert process_id is not None
+
+    starting.cancel()
+    await asyncio.wait([starting])
+
+    assert starting.cancelled()
+    assert is_gone(process_id)
 
 
 async def test_a_start_that_crashes_says_so_and_logs_the_last_words(
@@ -392,7 +421,7 @@ async def test_the_process_ends_when_its_parent_is_killed(tmp_path: Path) -> Non
     parent.kill()
     await parent.wait()
 
-    await eventually(lambda: is_gone(process_id))
+    await until(lambda: is_gone(process_id))
 
 
 async def test_the_event_loop_keeps_ticking_while_many_pictures_come(

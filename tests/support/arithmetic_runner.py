@@ -5,9 +5,10 @@ the candidate's index and the options. Any mix-up of slots, requests or orders c
 and ``expected_tokens`` says what it must be, without slots.
 
 The checkpoint folder is its switchboard: while the file ``hold`` is in it, no step is made
-but one for every file ``pass``; a file ``broken`` is refused as a checkpoint and
-``defective`` crashes the start. The prompts "kill once ..." and "kill always ..." end the
-process in mid-drawing, "unrankable ..." and "unplaceable ..." break their own request.
+but one for every file ``pass``; a file ``broken`` is refused as a checkpoint, ``defective``
+crashes the start and ``slow`` makes it endless. The prompts "kill once ..." and "kill always
+..." end the process in mid-drawing, "unrankable ..." and "unplaceable ..." break their own
+request.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ class ArithmeticRunner:
         self._history: list[list[int]] = [[] for _ in range(slot_count)]
 
     def warm_up(self) -> None:
+        print("A library that prints must not disturb the messages.")  # noqa: T201 - it tests that
+        while (self._folder / "slow").exists():
+            time.sleep(0.002)
         if (self._folder / "defective").exists():
             raise ZeroDivisionError("defective")
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -45,6 +45,7 @@ def test_a_picture_comes_back_with_the_same_pixels() -> None:
     np.testing.assert_array_equal(np.asarray(image), pixels)
 
 
+@settings(deadline=None)
 @given(prompt=st.text(), seed=st.integers(0, 2**32 - 1), index=st.none() | st.integers(0, 15))
 def test_a_picture_says_how_it_was_made(prompt: str, seed: int, index: int | None) -> None:
     made = info(prompt=prompt, seed=seed, index=index)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -77,6 +77,7 @@ def test_a_request_accepted_before_is_taken_into_a_full_line() -> None:
     assert repr(line) == "<Scheduler 0/1 slots held, 5 pictures waiting>"
 
 
+@settings(deadline=None)
 @given(
     slot_count=st.integers(1, 4),
     chunk_count=st.integers(1, 5),
@@ -220,3 +221,4 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 
 TestScheduler = SchedulerMachine.TestCase
+TestScheduler.settings = settings(deadline=None, max_examples=50)

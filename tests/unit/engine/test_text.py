@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.api import CheckpointError
@@ -47,6 +47,7 @@ def test_a_list_without_words_splits_into_letters() -> None:
     assert WordRanks([]).split("cat2024") == "c a t 2024"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_a_normalised_text_is_ascii_words_after_one_space_each(
     prompt: str,
@@ -57,6 +58,7 @@ def test_a_normalised_text_is_ascii_words_after_one_space_each(
     assert text == " " + " ".join(text.split())
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=[]), max_size=100))
 def test_any_text_has_ids_within_the_embedding(prompt: str) -> None:
     ids = TINY_TOKENIZER.encode(prompt).ids
