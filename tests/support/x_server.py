@@ -198,6 +198,15 @@ class XServer:
         old = self.posts.pop(int(post_id))
         return str(self._add(old.author, text, root_id=old.root_id).id)
 
+    def mention_late(self, author: str, text: str) -> ServedPost:
+        """``author`` posts, but the post is not to be seen before ``show``."""
+        post = self._add(author, text)
+        del self.posts[post.id]
+        return post
+
+    def show(self, post: ServedPost) -> None:
+        self.posts[post.id] = post
+
     def delete(self, post_id: str) -> None:
         del self.posts[int(post_id)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,6 +105,19 @@ async def test_a_failure_between_two_pages_loses_no_mention(
         await time.until(lambda: len(desk.jobs) == 150)
 
 
+async def test_a_mention_that_x_shows_after_a_younger_one_is_answered(
+    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+) -> None:
+    async with running_adapter(server, desk, cursors, time):
+        late = server.mention_late("ada", "@imagine_bot a red cube")
+        early = server.mention("bob", "@imagine_bot a blue cube")
+        await time.until(lambda: server.replies_to(early))
+        server.show(late)
+        await time.until(lambda: server.replies_to(str(late.id)))
+
+    assert desk.prompts == ["a blue cube", "a red cube"]
+
+
 async def test_names_that_x_inserts_own_posts_and_retweets_are_ignored(
     server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
 ) -> None:
@@ -174,6 +187,34 @@ async def test_a_reply_that_did_not_go_out_is_posted_again_after_all_looks(
     assert len(server.replies_to(post_id)) == 1
     assert server.calls.count(OWN_POSTS) == 4
     assert time.now - NOON > timedelta(seconds=380)
+
+
+@pytest.mark.parametrize("withheld", ["referenced_tweets", "text"])
+async def test_a_reply_is_recognised_by_its_parent_or_by_its_text(
+    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime, withheld: str
+) -> None:
+    server.fail(CREATE, Fault(kind="reset", is_committed=True))
+    async with running_adapter(server, desk, cursors, time):
+        post_id = server.mention("ada", "@imagine_bot a red cube")
+        await time.until(lambda: CREATE in server.calls)
+        server.withheld = {withheld}
+        await time.until(lambda: not is_waiting(desk))
+
+    assert len(server.replies_to(post_id)) == 1
+    assert server.calls.count(CREATE) == 1
+
+
+async def test_an_answer_that_has_waited_for_a_day_is_not_posted_any_more(
+    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+) -> None:
+    server.fail(CREATE, rate_limited(NOON + timedelta(hours=25)))
+    async with running_adapter(server, desk, cursors, time, poll_interval_s=600.0):
+        server.mention("ada", "@imagine_bot a red cube")
+        await time.until(lambda: desk.failures)
+
+    (failure,) = desk.failures
+    assert isinstance(failure, UndeliverableError)
+    assert server.bot_posts() == []
 
 
 async def test_a_look_that_fails_does_not_count_as_not_there(
@@ -255,9 +296,12 @@ async def test_more_replies_than_x_allows_in_a_window_are_spread_over_the_next(
 ) -> None:
     server.limits[CREATE] = 2
 
+    desk.is_open.clear()
     async with running_adapter(server, desk, cursors, time, poll_interval_s=60.0):
         for number in range(7):
             server.mention(f"person{number}", "@imagine_bot a red cube")
+        await time.until(lambda: len(desk.jobs) == 7)
+        desk.is_open.set()
         await time.until(lambda: len(server.bot_posts()) == 7)
 
     assert time.now - NOON >= timedelta(minutes=45)
@@ -322,6 +366,24 @@ async def test_a_refusal_survives_a_restart_and_is_said_once(
 
     assert len(server.replies_to(post_id)) == 1
     assert server.calls.count(CREATE) == 1
+
+
+async def test_a_mention_refused_before_midnight_is_not_drawn_after_it(
+    server: XServer, cursors: MemoryCursors, time: SteppedTime
+) -> None:
+    time.now = datetime(2026, 6, 9, 23, 59, 50, tzinfo=UTC)
+    async with running_adapter(server, Desk(time, allowance_count=0), cursors, time):
+        post_id = server.mention("ada", "@imagine_bot a red cube")
+        await time.until(lambda: server.replies_to(post_id))
+    time.now = datetime(2026, 6, 10, 0, 0, 5, tzinfo=UTC)
+    desk = Desk(time)
+
+    async with running_adapter(server, desk, cursors, time):
+        other = server.mention("bob", "@imagine_bot a blue cube")
+        await time.until(lambda: server.replies_to(other))
+
+    assert desk.prompts == ["a blue cube"]
+    assert len(server.replies_to(post_id)) == 1
 
 
 async def test_a_refusal_that_waits_for_a_rate_limit_is_said_after_a_restart(
