@@ -177,17 +177,6 @@ class Settings(BaseSettings):
     def _only_loopback_platforms(cls, url: str | None, info: Any) -> str | None:
         return None if url is None else require_loopback(str(info.field_name).upper(), url)
 
-    @field_validator("database_url")
-    @classmethod
-    def _known_database(cls, url: SecretStr | None) -> SecretStr | None:
-        known = ("sqlite+aiosqlite:///", "postgresql+asyncpg://")
-        if url is not None and not url.get_secret_value().startswith(known):
-            raise ValueError(
-                f"DATABASE_URL must begin with {known[0]} or {known[1]}: remove it to use "
-                "imagine.db in DATA_DIR."
-            )
-        return url
-
     @field_validator("x_access_token_secret")
     @classmethod
     def _all_x_keys_or_none(cls, last: SecretStr | None, info: Any) -> SecretStr | None:

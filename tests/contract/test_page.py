@@ -1,0 +1,284 @@
+"""The page over real HTTP, with the real service and store and a scripted engine."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from bot.jobs import Platform
+from bot.service import Service
+from bot.store import Store
+from bot.web.config import WebConfig
+from bot.web.server import WebAdapter, WebPortError, reserve_port
+from engine.api import DrawingFailedError
+from tests.support.clock import Clock
+from tests.support.factories import database_url
+from tests.support.scripted_engine import ScriptedEngine, solid_png
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A page that is served, and the way to it."""
+
+    http: aiohttp.ClientSession
+    engine: ScriptedEngine
+    clock: Clock
+    adapter: WebAdapter
+    service: Service
+
+    async def ask(self, **wanted: object) -> tuple[int, dict[str, Any]]:
+        async with self.http.post("/api/draw", json=wanted) as answer:
+            return answer.status, await answer.json()
+
+    async def views(self, job_id: str) -> list[dict[str, Any]]:
+        async with self.http.get(f"/api/jobs/{job_id}/events") as stream:
+            assert stream.headers["Content-Type"] == "text/event-stream"
+            lines = [line async for line in stream.content if line.startswith(b"data: ")]
+        return [json.loads(line.removeprefix(b"data: ")) for line in lines]
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        async with self.http.get(path) as answer:
+            return answer.status, await answer.read()
+
+
+@asynccontextmanager
+async def serving(folder: Path, engine: ScriptedEngine) -> AsyncGenerator[Page]:
+    clock = Clock()
+    store = await Store.open(database_url(folder))
+    service = Service(store=store, engine=engine, daily_pictures=10, clock=clock, sleep=clock.sleep)
+    with reserve_port("127.0.0.1", 0) as port:
+        config = WebConfig(pictures_dir=folder / "pictures")
+        adapter = WebAdapter(config, service, port=port, clock=clock)
+        service.register(Platform.WEB, adapter)
+        await service.start()
+        await adapter.start()
+        async with aiohttp.ClientSession(adapter.url) as http:
+            yield Page(http=http, engine=engine, clock=clock, adapter=adapter, service=service)
+            await service.close(0)
+            await adapter.close()
+    await store.close()
+
+
+@pytest.fixture
+async def page(tmp_path: Path) -> AsyncIterator[Page]:
+    async with serving(tmp_path, ScriptedEngine()) as served:
+        yield served
+
+
+async def test_a_sentence_becomes_ranked_pictures(page: Page) -> None:
+    status, accepted = await page.ask(prompt="a green cube", pictures=2, seed=7)
+
+    job_id = accepted["job_id"]
+    assert (status, accepted) == (202, {"job_id": job_id, "page": f"/jobs/{job_id}"})
+    done = (await page.views(job_id))[-1]
+    assert done == {
+        "job_id": job_id,
+        "prompt": "a green cube",
+        "picture_count": 2,
+        "state": "done",
+        "seed": 7,
+        "model": "scripted",
+        "grid": f"/pictures/{job_id}/grid.png",
+        "pictures": [
+            {"url": f"/pictures/{job_id}/01.png", "rank": 1, "score": 0.0, "index": 1},
+            {"url": f"/pictures/{job_id}/02.png", "rank": 2, "score": -1.0, "index": 0},
+        ],
+        "timings": {"waited_s": 0.0, "decoded_s": 0.1, "rendered_s": 0.1},
+    }
+    assert await page.get(done["grid"]) == (200, solid_png(90, 7, 200, side_px=48))
+    assert await page.get(done["pictures"][0]["url"]) == (200, solid_png(10, 7, 200))
+    assert json.loads((await page.get(f"/api/jobs/{job_id}"))[1]) == done
+
+
+async def test_whoever_watches_hears_how_far_it_is(page: Page) -> None:
+    page.engine.open.clear()
+    _, accepted = await page.ask(prompt="a green cube", pictures=1)
+    path = f"/api/jobs/{accepted['job_id']}"
+    async with page.http.get(f"{path}/events") as stream:
+        states: list[str] = []
+        async for line in stream.content:
+            if line.startswith(b"data: "):
+                states.append(json.loads(line.removeprefix(b"data: "))["state"])
+            if states[-1:] == ["drawing"]:
+                page.engine.open.set()
+
+    assert states[-1] == "done"
+    assert "drawing" in states
+
+
+async def test_a_failed_drawing_is_told_with_a_sentence(page: Page) -> None:
+    page.engine.errors.append(DrawingFailedError("broke"))
+    _, accepted = await page.ask(prompt="a green cube", pictures=1)
+
+    *_, failed = await page.views(accepted["job_id"])
+
+    assert (failed["state"], failed["sentence"]) == (
+        "failed",
+        "The pictures could not be drawn. Please try again. Nothing was taken from your allowance.",
+    )
+    assert await page.get("/api/allowance") == (200, b'{"left": 10}')
+
+
+async def test_over_quota_the_page_says_when_it_reopens(page: Page) -> None:
+    await page.ask(prompt="a green cube", pictures=9)
+
+    assert await page.ask(prompt="a green cube", pictures=2) == (
+        429,
+        {
+            "error": "You have 1 picture left today, out of 10. Ask for at most 1, or come back "
+            "when your allowance reopens at 00:00 UTC, in 12 h."
+        },
+    )
+    page.clock.advance(timedelta(hours=12))
+    assert (await page.ask(prompt="a green cube", pictures=2))[0] == 202
+
+
+async def test_sent_twice_it_is_drawn_once(page: Page) -> None:
+    first = await page.ask(prompt="a green cube", pictures=1, request_id="x")
+    second = await page.ask(prompt="a green cube", pictures=1, request_id="x")
+
+    assert first == second
+    await page.views(first[1]["job_id"])
+    assert len(page.engine.requests) == 1
+
+
+async def test_a_job_and_its_pictures_survive_a_restart(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    engine.open.clear()
+    async with serving(tmp_path, engine) as page:
+        _, accepted = await page.ask(prompt="a green cube", pictures=1, seed=7)
+        await until(lambda: len(engine.requests) == 1)
+
+    async with serving(tmp_path, ScriptedEngine()) as page:
+        *_, done = await page.views(accepted["job_id"])
+        assert done["state"] == "done"
+    async with serving(tmp_path, ScriptedEngine()) as page:
+        assert await page.views(accepted["job_id"]) == [done]
+        assert (await page.get(done["grid"]))[0] == 200
+
+
+async def test_stopping_ends_the_streams_of_unfinished_jobs(page: Page) -> None:
+    page.engine.open.clear()
+    _, accepted = await page.ask(prompt="a green cube", pictures=1)
+    watching = asyncio.create_task(page.views(accepted["job_id"]))
+    async with page.http.get(f"/api/jobs/{accepted['job_id']}/events") as stream:
+        await stream.content.readline()
+
+        await page.adapter.close()
+
+    assert "done" not in {view["state"] for view in await watching}
+
+
+@pytest.mark.parametrize(
+    ("headers", "sentence"),
+    [
+        ({"Host": "evil.example"}, "This page answers only under 127.0.0.1 or localhost."),
+        (
+            {"Origin": "http://evil.example"},
+            (
+                "Only this page may ask for pictures: send JSON (Content-Type: application/json) "
+                "without the Origin of another page."
+            ),
+        ),
+        (
+            {"Content-Type": "text/plain"},
+            (
+                "Only this page may ask for pictures: send JSON (Content-Type: application/json) "
+                "without the Origin of another page."
+            ),
+        ),
+    ],
+)
+async def test_other_peoples_pages_are_refused(
+    page: Page, headers: dict[str, str], sentence: str
+) -> None:
+    body = b'{"prompt": "a green cube"}'
+    headers = {"Content-Type": "application/json", **headers}
+
+    async with page.http.post("/api/draw", data=body, headers=headers) as answer:
+        assert (answer.status, await answer.json()) == (403, {"error": sentence})
+    assert page.engine.requests == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/jobs/unknown",
+        "/api/jobs/unknown/events",
+        "/api/jobs/..%2F..",
+        "/pictures/unknown/grid.png",
+        "/pictures/..%2F..%2F/imagine.db",
+        "/pictures/../imagine.db",
+        "/static/../server.py",
+        "/static/..%2Fserver.py",
+        "/nothing",
+    ],
+)
+async def test_what_is_not_there_is_told_with_a_sentence(page: Page, path: str) -> None:
+    status, body = await page.get(path)
+
+    assert status in {403, 404}
+    assert json.loads(body)["error"] in {
+        "There are no pictures under this address. Start a new drawing instead.",
+        "There is nothing under this address.",
+    }
+
+
+async def test_far_too_long_a_prompt_is_refused_with_a_sentence(page: Page) -> None:
+    assert await page.ask(prompt="a" * 1_001) == (
+        400,
+        {"error": "The prompt has 1,001 characters; shorten it to 1,000 or fewer."},
+    )
+    body = io.BytesIO(b'{"prompt": "' + b"a" * 2_000_000 + b'"}')
+    headers = {"Content-Type": "application/json"}
+    async with page.http.post("/api/draw", data=body, headers=headers) as answer:
+        assert (answer.status, await answer.json()) == (
+            413,
+            {"error": "That is far too long: say in a few words what to draw."},
+        )
+
+
+async def test_while_stopping_nothing_new_is_taken(page: Page) -> None:
+    await page.service.close(0)
+
+    assert await page.ask(prompt="a green cube") == (
+        503,
+        {"error": "The bot is restarting and takes no requests just now. Try again in a minute."},
+    )
+
+
+async def test_the_page_may_load_only_what_is_its_own(page: Page) -> None:
+    for path in ("/", "/jobs/anything", "/static/page.css", "/static/page.js", "/static/icon.svg"):
+        async with page.http.get(path) as answer:
+            assert answer.status == 200
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            foreign = re.findall(r"https?://(?!www\.w3\.org/2000/svg)", await answer.text())
+            assert foreign == []
+
+
+def test_a_port_that_is_taken_is_told_with_a_sentence() -> None:
+    with reserve_port("127.0.0.1", 0) as taken:
+        taken.listen()
+        number = taken.getsockname()[1]
+
+        with pytest.raises(WebPortError) as caught, reserve_port("127.0.0.1", number):
+            pass
+
+    assert str(caught.value) == (
+        f"The page cannot be served at 127.0.0.1 port {number} (Address already in use): stop the "
+        "other program or set WEB_PORT to another number."
+    )

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bot.settings import Settings, SettingsError, env_example, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Reads = Callable[..., Settings]
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reads:
+    """Reads these variables and nothing else, with ``lines`` as the ``.env``."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    def read(lines: str = "", **variables: str) -> Settings:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        env_file = tmp_path / ".env"
+        env_file.write_text(lines, "utf-8")
+        return read_settings(env_file)
+
+    return read
+
+
+def problems(reads: Reads, lines: str = "", **variables: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        reads(lines, **variables)
+    return caught.value.problems
+
+
+def test_without_any_variable_everything_has_a_default(reads: Reads) -> None:
+    settings = reads()
+
+    assert settings.store_url == "sqlite+aiosqlite:///data/imagine.db"
+    assert (settings.web_host, settings.web_port, settings.daily_pictures) == (
+        "127.0.0.1",
+        8080,
+        90,
+    )
+    assert settings.engine_checkpoint == ROOT / "engine" / "assets" / "demo"
+    assert settings.discord_token is None
+
+
+def test_the_environment_wins_over_the_file_and_an_empty_value_is_no_value(reads: Reads) -> None:
+    settings = reads("WEB_PORT=1\nDAILY_PICTURES=5\nDISCORD_TOKEN=\n", WEB_PORT="2")
+
+    assert (settings.web_port, settings.daily_pictures) == (2, 5)
+    assert settings.discord_token is None
+
+
+def test_all_problems_are_told_at_once_and_none_repeats_a_value(reads: Reads) -> None:
+    assert problems(
+        reads,
+        WEB_PORT="my-secret",
+        DAILY_PICTURES="-1",
+        LOG_LEVEL="loud",
+        X_API_KEY="my-secret",
+        X_ACCESS_TOKEN="my-secret",
+        X_API_BASE="https://my-secret.example",
+        WEB_HOST="0.0.0.0",  # noqa: S104 # it is refused
+        ENGINE_SLOT="3",
+        WEB_="1",
+    ) == (
+        "ENGINE_SLOT in the environment is not a setting: did you mean ENGINE_SLOTS?",
+        "WEB_ in the environment is not a setting: did you mean WEB_PORT?",
+        (
+            "X needs all four keys: set X_API_SECRET and X_ACCESS_TOKEN_SECRET too, or remove the "
+            "others."
+        ),
+        "DAILY_PICTURES must be a whole number from 0 (no limit) to 1000000.",
+        (
+            "WEB_HOST must be 127.0.0.1, ::1 or localhost: the page has no login yet, so it is "
+            "served to this machine only."
+        ),
+        "WEB_PORT must be a whole number from 1 to 65535.",
+        "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.",
+        (
+            "X_API_BASE may only point to this machine (127.0.0.1, ::1 or localhost), as in "
+            "http://127.0.0.1:9000: remove it to use the real service."
+        ),
+    )
+
+
+def test_a_mistyped_line_of_the_file_is_refused(reads: Reads, tmp_path: Path) -> None:
+    assert problems(reads, "DISCORD_TOKN=abc\nCOLOUR=red\n") == (
+        f"DISCORD_TOKN in {tmp_path}/.env is not a setting: did you mean DISCORD_TOKEN?",
+        f"COLOUR in {tmp_path}/.env is not a setting: remove it (see .env.example).",
+    )
+
+
+def test_a_file_that_is_no_text_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"WEB_PORT=\xff\xfe")
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings(env_file)
+
+    assert caught.value.problems == (
+        f"{env_file} cannot be read: make it a UTF-8 text file that you may read.",
+    )
+
+
+def test_variables_of_other_programs_are_none_of_our_business(reads: Reads) -> None:
+    assert reads(HOME="/home/ada", X_DISPLAY="1").web_port == 8080
+
+
+def test_secrets_do_not_show(reads: Reads) -> None:
+    settings = reads(DISCORD_TOKEN="my-secret", DATABASE_URL="postgresql+asyncpg://a:my-secret@h/d")
+
+    assert "my-secret" not in repr(settings)
+    assert "my-secret" not in str(settings.model_dump())
+
+
+def test_the_example_file_says_what_the_settings_are() -> None:
+    assert (ROOT / ".env.example").read_text("utf-8") == env_example()
+
+
+def test_the_example_file_can_be_used_as_it_is(reads: Reads) -> None:
+    uncommented = env_example().replace("\n#", "\n").replace("\n ", "\n# ")
+
+    assert reads(uncommented) == reads()
+
+
+def test_the_readme_tells_the_true_defaults() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+
+    for name in ("DAILY_PICTURES", "DATA_DIR", "WEB_PORT", "ENGINE_SLOTS"):
+        row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
+        default = Settings.model_fields[name.lower()].default
+        assert row.split("|")[3].strip(" `") == str(default)
