@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +23,7 @@ from bot.store.failures import translated
 from bot.store.migrate import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy import URL, Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -65,7 +66,11 @@ class Database:
         """
         parsed = _parse(url)
         _make_folder(parsed)
-        database = cls(_create_engine(parsed))
+        engine = _create_engine(parsed)
+        if engine.dialect.name == "sqlite":
+            with translated(parsed):
+                await asyncio.to_thread(_probe_sqlite, engine.dialect.create_connect_args(parsed))
+        database = cls(engine)
         try:
             await database.write(lambda connection: connection.run_sync(migrate))
         except BaseException:
@@ -150,6 +155,19 @@ def _create_engine(url: URL) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _probe_sqlite(how: tuple[Sequence[Any], Mapping[str, Any]]) -> None:
+    """Find out without threads whether the file can be opened and written.
+
+    When aiosqlite fails to open a file, its thread may outlive the event loop, and then
+    prints a traceback of its own after the sentence that we show.
+    """
+    positional, named = how
+    with contextlib.closing(sqlite3.connect(*positional, **named)) as connection:
+        _prepare_sqlite(connection, None)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.rollback()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
