@@ -89,13 +89,21 @@ async def draw(
         NoPicturesError: It was accepted but not drawn or not written.
     """
     submission = Submission(
-        person=Person(platform=Platform.TERMINAL, id=getpass.getuser()),
+        person=Person(platform=Platform.TERMINAL, id=user_name()),
         event_id=str(uuid.uuid4()),
         request=request,
         address={"output": str(output)},
     )
     delivery.job = await service.submit(submission)
     return await delivery.outcome()
+
+
+def user_name() -> str:
+    """Name the person at this terminal; a container may know its users by number only."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def check_output(path: Path) -> None:

@@ -23,12 +23,15 @@ class Watch:
 
     def __init__(self) -> None:
         self._view: View | None = None
+        self._is_over = False
         self._news = asyncio.Event()
 
     def tell(self, view: View | None) -> None:
-        """Replace what the watcher has not read yet; ``None`` is the end."""
-        self._view = view
-        self._news.set()
+        """Replace what the watcher has not read yet; ``None`` is the end and stays it."""
+        if not self._is_over:
+            self._view = view
+            self._is_over = view is None
+            self._news.set()
 
     async def next(self) -> View | None:
         """Wait for news; ``None`` when the board was closed."""
@@ -43,6 +46,7 @@ class Board:
     def __init__(self) -> None:
         self._latest: dict[JobId, View] = {}
         self._watches: dict[JobId, set[Watch]] = {}
+        self._is_closed = False
 
     def post(self, job_id: JobId, view: View) -> None:
         """Tell the watchers of a job; a final view is told and forgotten."""
@@ -61,6 +65,8 @@ class Board:
     def watching(self, job_id: JobId) -> Generator[Watch]:
         """Watch a job from now on."""
         watch = Watch()
+        if self._is_closed:
+            watch.tell(None)
         self._watches.setdefault(job_id, set()).add(watch)
         try:
             yield watch
@@ -70,7 +76,8 @@ class Board:
                 del self._watches[job_id]
 
     def close(self) -> None:
-        """Send all watchers home."""
+        """Send all watchers home, those who come later too."""
+        self._is_closed = True
         for watches in self._watches.values():
             for watch in watches:
                 watch.tell(None)

@@ -48,14 +48,15 @@ async def test_a_finished_job_is_forgotten() -> None:
     board.post(JOB, view("failed"))
 
     assert board.latest(JOB) is None
-    assert vars(board) == {"_latest": {}, "_watches": {}}
+    assert vars(board) == {"_latest": {}, "_watches": {}, "_is_closed": False}
 
 
-async def test_closing_sends_watchers_home() -> None:
+async def test_closing_sends_watchers_home_and_those_who_come_later() -> None:
     board = Board()
 
-    with board.watching(JOB) as watch:
+    with board.watching(JOB) as early:
         board.close()
-
-        assert await watch.next() is None
-    assert vars(board) == {"_latest": {}, "_watches": {}}
+        board.post(JOB, view("drawing"))
+        with board.watching(JOB) as late:
+            assert await early.next() is None
+            assert await late.next() is None
