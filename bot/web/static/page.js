@@ -104,7 +104,8 @@ function show(view) {
   byId("job").hidden = false;
   byId("job-prompt").textContent = view.prompt;
   document.title = `${view.prompt} · imagine`;
-  byId("status").textContent = status(view);
+  if (byId("status").textContent !== status(view)) byId("status").textContent = status(view);
+  byId("percent").textContent = view.state === "drawing" ? `${view.percent} %` : "";
   byId("progress").hidden = view.state === "done" || view.state === "failed";
   byId("done").hidden = view.state !== "done";
   if (view.state === "drawing") byId("progress").value = view.percent;
@@ -121,7 +122,7 @@ function status(view) {
         ? `In the line: ${pictures(view.pictures_ahead)} to be drawn before yours.`
         : "Next in the line.";
     case "drawing":
-      return `Drawing: ${view.percent} %`;
+      return "Drawing"; // said once; the steps are shown beside it and not read out
     case "done":
       return `${pictures(view.pictures.length)}, the best match first.`;
     default:
