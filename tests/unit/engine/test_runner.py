@@ -1,0 +1,106 @@
+"""The runner compared with itself: alone and in company, early and late, slot by slot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from engine.api import SamplingOptions
+from engine.process import Placement
+from engine.runner import JaxRunner, load_runner
+from tests.support.tiny import tiny_checkpoint
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SOME = SamplingOptions(temperature=0.9, top_k=40, top_p=0.95, condition_scale=3.0)
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
+    runner = load_runner(tiny_checkpoint(tmp_path_factory.mktemp("tiny")), 3, None)
+    runner.warm_up()
+    return runner
+
+
+def picture(slot: int, *, prompt: str = "a red apple", seed: int = 7, index: int = 0) -> Placement:
+    return Placement(slot=slot, prompt=prompt, seed=seed, index=index, options=SOME)
+
+
+def finish(runner: JaxRunner, slot: int) -> NDArray[np.int32]:
+    for _ in range(runner.chunk_count):
+        runner.step()
+    return runner.tokens([slot])[0]
+
+
+def alone(runner: JaxRunner, placement: Placement) -> NDArray[np.int32]:
+    runner.place([placement])
+    return finish(runner, placement.slot)
+
+
+def test_a_picture_is_the_same_in_every_slot(runner: JaxRunner) -> None:
+    tokens = [alone(runner, picture(slot)) for slot in range(3)]
+
+    np.testing.assert_array_equal(tokens[0], tokens[1])
+    np.testing.assert_array_equal(tokens[0], tokens[2])
+
+
+def test_a_picture_is_the_same_alone_and_joining_half_done_ones(runner: JaxRunner) -> None:
+    expected = alone(runner, picture(1))
+    others = [picture(0, prompt="a blue whale", seed=1), picture(2, prompt="snow", index=5)]
+
+    runner.place(others)
+    runner.step()
+    runner.place([picture(1)])
+
+    np.testing.assert_array_equal(finish(runner, 1), expected)
+
+
+def test_pictures_differ_by_seed_by_index_and_by_prompt(runner: JaxRunner) -> None:
+    first = alone(runner, picture(0))
+
+    for other in (picture(0, seed=8), picture(0, index=1), picture(0, prompt="a green apple")):
+        assert (alone(runner, other) != first).any()
+
+
+def test_a_finished_picture_stays_while_others_are_drawn(runner: JaxRunner) -> None:
+    finished = alone(runner, picture(0))
+
+    alone(runner, picture(2, seed=99))
+
+    np.testing.assert_array_equal(runner.tokens([0])[0], finished)
+
+
+def test_only_codes_of_the_codebook_are_drawn(runner: JaxRunner) -> None:
+    hot = SamplingOptions(temperature=10.0, top_k=0, condition_scale=0.0)
+    runner.place([Placement(slot=0, prompt="noise", seed=1, index=0, options=hot)])
+
+    tokens = finish(runner, 0)
+
+    assert tokens.min() >= 0
+    assert tokens.max() < 256
+    assert len(set(tokens.tolist())) > 20
+
+
+def test_nothing_is_traced_after_the_warm_up(runner: JaxRunner) -> None:
+    traced = runner.trace_count
+
+    for count in (1, 3):
+        runner.place([picture(slot, prompt=f"prompt {count}") for slot in range(count)])
+        finish(runner, 0)
+        for pictures in (1, 2, 9, 16):
+            tokens = np.zeros((pictures, 64), np.int32)
+            assert runner.rank("x", runner.render(tokens)).shape == (pictures,)
+
+    assert runner.trace_count == traced
+
+
+def test_options_left_open_are_those_of_the_checkpoint(runner: JaxRunner) -> None:
+    official = SamplingOptions(temperature=1.0, top_k=50, top_p=1.0, condition_scale=10.0)
+
+    def drawn(options: SamplingOptions) -> NDArray[np.int32]:
+        return alone(runner, Placement(slot=0, prompt="a", seed=1, index=0, options=options))
+
+    np.testing.assert_array_equal(drawn(SamplingOptions()), drawn(official))
