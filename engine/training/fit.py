@@ -7,9 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import nnx, serialization
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,14 +41,17 @@ class Fit:
         self._optimiser = _optimiser(stage)
         self._memory = self._optimiser.init(self._params)
         self._saved_at = time.monotonic()
-        self._mesh = jax.make_mesh((jax.device_count(),), ("batch",))
+        self._mesh = jax.make_mesh(
+            (jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,)
+        )
         self._load()
         self._spread()
 
     @property
     def model(self) -> Any:
-        """The model with the weights of this moment."""
-        return nnx.merge(self._graph, self._params)
+        """The model with the weights of this moment, on one device."""
+        weights = jax.tree.map(jnp.asarray, jax.device_get(self._params))
+        return nnx.merge(self._graph, weights)
 
     def replace(self, model: nnx.Module) -> None:
         """Go on from changed weights (a codebook that was set anew)."""

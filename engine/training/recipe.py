@@ -26,17 +26,17 @@ class Recipe:
     """What is trained on what, for how long."""
 
     seed: int = 20_221_122
-    side_px: int = 64
-    scene_count: int = 24_000
+    side_px: int = 32
+    scene_count: int = 40_000
     captions_per_scene: int = 4
     text_vocab_size: int = 256
     clip_vocab_size: int = 448
     max_text_length: int = 32
     caption_dropout: float = 0.15
     vqgan: Stage = field(
-        default_factory=lambda: Stage(step_count=3_000, batch_size=8, peak_rate=2e-3)
+        default_factory=lambda: Stage(step_count=3_000, batch_size=16, peak_rate=2e-3)
     )
-    autoencoder_steps: int = 600
+    autoencoder_steps: int = 800
     clip: Stage = field(
         default_factory=lambda: Stage(step_count=600, batch_size=192, peak_rate=1e-3)
     )
@@ -50,14 +50,14 @@ class Recipe:
     def vqgan_config(self) -> dict[str, Any]:
         """The ``config.json`` of the VQGAN."""
         return {
-            "ch": 16,
-            "ch_mult": [1, 2, 4, 8],
+            "ch": 32,
+            "ch_mult": [1, 2, 2],
             "norm_groups": 4,
             "num_res_blocks": 1,
             "attn_resolutions": [],
             "resolution": self.side_px,
             "z_channels": 64,
-            "embed_dim": 32,
+            "embed_dim": 16,
             "n_embed": 1024,
             "in_channels": 3,
             "out_ch": 3,
@@ -65,7 +65,7 @@ class Recipe:
             "dropout": 0.0,
             "give_pre_end": False,
             "resamp_with_conv": True,
-            "num_resolutions": 4,
+            "num_resolutions": 3,
         }
 
     def dalle_bart_config(self) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class Recipe:
             "encoder_vocab_size": self.text_vocab_size,
             "max_text_length": self.max_text_length,
             "image_vocab_size": codes,
-            "image_length": (self.side_px // 8) ** 2,
+            "image_length": (self.side_px // 4) ** 2,
             "decoder_start_token_id": codes,
             "bos_token_id": codes + 1,
             "eos_token_id": codes + 1,
@@ -114,5 +114,5 @@ class Recipe:
             "model_type": "clip",
             "projection_dim": 64,
             "text_config": {**tower, **text},
-            "vision_config": {**tower, "image_size": self.side_px, "patch_size": 8},
+            "vision_config": {**tower, "image_size": self.side_px, "patch_size": 4},
         }

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from engine.models.vqgan import Vqgan, VqganConfig
+from engine.models.vqgan import AttentionBlock, ResnetBlock, Vqgan, VqganConfig
 from engine.training.fit import Fit
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _REVIVE_EVERY_STEPS = 100
 def train(recipe: Recipe, data: Dataset, folder: Path) -> Vqgan:
     """Train until the recipe's last step, from where an earlier run stopped."""
     config = VqganConfig.from_json(recipe.vqgan_config())
-    fit = Fit("vqgan", Vqgan(config, rngs=nnx.Rngs(recipe.seed)), recipe.vqgan, folder)
+    fit = Fit("vqgan", _fresh(config, recipe.seed), recipe.vqgan, folder)
 
     def batch(step: int) -> dict[str, Any]:
         rng = np.random.default_rng((recipe.seed, 1, step))
@@ -53,13 +53,33 @@ def train(recipe: Recipe, data: Dataset, folder: Path) -> Vqgan:
     return fit.model
 
 
+def _fresh(config: VqganConfig, seed: int) -> Vqgan:
+    """A new model whose residual branches add nothing yet.
+
+    It starts as a chain of plain convolutions, which learns colours in a few hundred steps.
+
+    Source: Zhang et al. 2019, "Fixup Initialization" (zero for the last layer of a branch).
+    """
+    model = Vqgan(config, rngs=nnx.Rngs(seed))
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, ResnetBlock):
+            _silence(module.conv2)
+        elif isinstance(module, AttentionBlock):
+            _silence(module.proj_out)
+    return model
+
+
+def _silence(layer: nnx.Conv) -> None:
+    layer.kernel[...] = jnp.zeros_like(layer.kernel[...])
+
+
 def reconstruction_loss(
     wanted: Float[Array, "B H W 3"], got: Float[Array, "B H W 3"]
 ) -> Float[Array, ""]:
-    """Mean absolute error of pixels and of the steps between neighbouring pixels."""
+    """Mean absolute and squared error of pixels, and of the steps between neighbours."""
     error = got - wanted
     edges = jnp.abs(jnp.diff(error, axis=1)).mean() + jnp.abs(jnp.diff(error, axis=2)).mean()
-    return jnp.abs(error).mean() + _EDGES * edges
+    return jnp.abs(error).mean() + jnp.mean(error**2) + _EDGES * edges
 
 
 def _plain_loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
