@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 MAX_PROMPT_CHARS = 1_000
 MAX_PICTURE_COUNT = 16
@@ -105,6 +105,8 @@ class DrawRequest:
         Raises:
             InvalidRequestError: With the sentence that says what to change.
         """
+        if any("\ud800" <= char <= "\udfff" for char in self.prompt):  # no UTF-8 holds them
+            raise InvalidRequestError("The prompt holds half a character: type it again.")
         if not self.prompt.strip():
             raise InvalidRequestError("The prompt is empty: say in a few words what to draw.")
         if len(self.prompt) > MAX_PROMPT_CHARS:
@@ -178,10 +180,10 @@ DrawEvent = Queued | Drawing | Drawn
 class Engine(Protocol):
     """Something that draws. Safe to share between all callers of one event loop."""
 
-    def draw(self, request: DrawRequest) -> AsyncIterator[DrawEvent]:
+    def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
         """Draw ``request``, telling how far it is; the last event is a ``Drawn``.
 
-        Closing the iterator gives the request up. A request without a seed gets a
+        Closing the generator gives the request up. A request without a seed gets a
         random one.
 
         Raises:

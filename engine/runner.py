@@ -20,6 +20,7 @@ from flax import nnx
 from engine import sampling, weights
 from engine.api import CheckpointError
 from engine.clip_pixels import ClipPixels
+from engine.models.upscaler import Upscaler, load_upscaler
 from engine.sampling import RowOptions
 from engine.text import ClipTokenizer, TextTokenizer
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from jaxtyping import Array, Bool, Int, UInt32
+    from jaxtyping import Array, Bool, Int, UInt8, UInt32
     from numpy.typing import NDArray
 
     from engine.api import SamplingOptions
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _CHUNK_STEPS = 16
 _BATCH_SIZES = (8, 1)  # pictures rendered or ranked per call; any count is split into these
 _REMEMBERED_PROMPTS = 64
+_MIN_SIDE_PX = 128  # smaller pictures are too small to look at and are upscaled
 
 
 class Text(NamedTuple):
@@ -89,6 +91,7 @@ class JaxRunner:
         dalle_bart: DalleBart,
         vqgan: Vqgan,
         clip: Clip,
+        upscaler: Upscaler | None,
         text_tokenizer: TextTokenizer,
         clip_tokenizer: ClipTokenizer,
         clip_pixels: ClipPixels,
@@ -103,15 +106,16 @@ class JaxRunner:
         self._chunk_steps = math.gcd(self._config.image_length, _CHUNK_STEPS)
         self.chunk_count = self._config.image_length // self._chunk_steps
         code_count = min(vqgan.config.n_embed, self._config.image_vocab_size)
-        self._compile(dalle_bart, vqgan, clip, code_count)
+        painter = _Painter(vqgan, upscaler)
+        self._compile(dalle_bart, painter, clip, code_count)
         self._texts: OrderedDict[str, Text] = OrderedDict()
         self._state = self._empty_state(dalle_bart)
 
-    def _compile(self, dalle_bart: DalleBart, vqgan: Vqgan, clip: Clip, code_count: int) -> None:
+    def _compile(self, dalle_bart: DalleBart, painter: _Painter, clip: Clip, code_count: int) -> None:
         step = functools.partial(_decode_chunk, steps=self._chunk_steps, code_count=code_count)
         self._read_text = self._jit(_read_text, dalle_bart)
         self._decode_chunk = self._jit(step, dalle_bart, donate=True)
-        self._render = self._jit(_render, vqgan)
+        self._render = self._jit(lambda m, tokens: m(tokens), painter)
         self._embed_pictures = self._jit(lambda m, x: m.embed_pictures(x), clip)
         self._score = self._jit(lambda m, p, ids, mask: m.logits(p, m.embed_text(ids, mask)), clip)
         self._place = jax.jit(self._counted(_place), donate_argnums=0)
@@ -272,9 +276,18 @@ def _next_token(logits: Array, state: DecodeState, position: Array, code_count: 
     return sampling.choose(sampling.warp(guided, state.options), noise)
 
 
-def _render(model: Vqgan, tokens: Array) -> Array:
-    pixels = jnp.clip(model.decode(tokens).astype(jnp.float32), 0.0, 1.0)
-    return (pixels * 255).astype(jnp.uint8)  # truncated, as the original does
+class _Painter(nnx.Module):
+    """Tokens to pixels uint8; with an upscaler, ``upscaler.FACTOR`` times as wide and high."""
+
+    def __init__(self, vqgan: Vqgan, upscaler: Upscaler | None) -> None:
+        self.vqgan = vqgan
+        self.upscaler = nnx.data(upscaler)
+
+    def __call__(self, tokens: Int[Array, "B S"]) -> UInt8[Array, "B H W 3"]:
+        pixels = jnp.clip(self.vqgan.decode(tokens).astype(jnp.float32), 0.0, 1.0)
+        if self.upscaler is not None:
+            pixels = jnp.clip(self.upscaler(pixels), 0.0, 1.0)
+        return (pixels * 255).astype(jnp.uint8)  # truncated, as the original does
 
 
 # --- between Python and arrays ---------------------------------------------------------
@@ -350,6 +363,7 @@ def load_runner(checkpoint_dir: Path, slot_count: int, cache_dir: Path | None) -
         dalle_bart=dalle_bart,
         vqgan=vqgan,
         clip=clip,
+        upscaler=load_upscaler() if _side_px(config, vqgan) < _MIN_SIDE_PX else None,
         text_tokenizer=TextTokenizer.from_folder(
             checkpoint_dir / "dalle_bart",
             max_text_length=config.max_text_length,
@@ -363,6 +377,11 @@ def load_runner(checkpoint_dir: Path, slot_count: int, cache_dir: Path | None) -
             checkpoint_dir / "clip", side_px=clip.config.image_size
         ),
     )
+
+
+def _side_px(config: DalleBartConfig, vqgan: Vqgan) -> int:
+    """The side of what the VQGAN draws."""
+    return math.isqrt(config.image_length) * vqgan.config.downscale
 
 
 def _check_fit(dalle_bart: DalleBart, checkpoint_dir: Path) -> None:

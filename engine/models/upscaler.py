@@ -1,0 +1,104 @@
+"""The small super-resolution network: a picture, four times as wide and high.
+
+Eighteen convolutions with PReLU, a pixel shuffle, and the picture itself, enlarged by
+repeating pixels, added at the end. It was made for drawn pictures.
+
+Source: Real-ESRGAN, `realesr-animevideov3` (SRVGGNetCompact); checked by
+`tests/golden/test_upscaler.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from engine.api import CheckpointError
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+FACTOR = 4
+WEIGHTS = Path(__file__).parent.parent / "assets" / "upscaler" / "realesr_animevideov3_x4.npz"
+
+_WIDTH = 64
+_MIDDLE_COUNT = 16
+
+# --- modules --------------------------------------------------------------------------
+
+
+class Upscaler(nnx.Module):
+    """Pixels in [0, 1] to pixels, not clipped, ``FACTOR`` times as wide and high."""
+
+    def __init__(self, *, dtype: Any = jnp.float32, rngs: nnx.Rngs) -> None:
+        widths = [3, *[_WIDTH] * (_MIDDLE_COUNT + 1), 3 * FACTOR**2]
+        self.convs = nnx.List(
+            [
+                nnx.Conv(c_in, c_out, (3, 3), dtype=dtype, rngs=rngs)
+                for c_in, c_out in zip(widths, widths[1:], strict=False)
+            ]
+        )
+        self.slopes = nnx.List(
+            [nnx.Param(jnp.zeros(_WIDTH, dtype)) for _ in range(_MIDDLE_COUNT + 1)]
+        )
+
+    def __call__(self, pixels: Float[Array, "B h w 3"]) -> Float[Array, "B H W 3"]:
+        """Enlarge pictures."""
+        x = pixels
+        for conv, slope in zip(self.convs, self.slopes, strict=False):
+            y = conv(x)
+            x = jnp.where(y > 0, y, y * slope[...])
+        return _shuffled(self.convs[-1](x)) + _repeated(pixels)
+
+
+def _shuffled(x: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
+    """Each place's 48 channels become its 4 x 4 pixels: (colour, row, column)."""
+    batch, height, width, _ = x.shape
+    x = x.reshape(batch, height, width, 3, FACTOR, FACTOR)  # B h w colour row column
+    x = x.transpose(0, 1, 4, 2, 5, 3)  # B h row w column colour
+    return x.reshape(batch, height * FACTOR, width * FACTOR, 3)
+
+
+def _repeated(x: Float[Array, "B h w 3"]) -> Float[Array, "B H W 3"]:
+    return x.repeat(FACTOR, axis=1).repeat(FACTOR, axis=2)
+
+
+# --- loading --------------------------------------------------------------------------
+
+
+def load_upscaler(path: Path = WEIGHTS) -> Upscaler:
+    """Read the weights that ship with the package.
+
+    Raises:
+        CheckpointError: The file is missing or is not what it should be.
+    """
+    model = nnx.eval_shape(lambda: Upscaler(rngs=nnx.Rngs(0)))
+    graph, state = nnx.split(model)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            filled = [(name, _filled(leaf, arrays[_file_name(name)])) for name, leaf in _flat(state)]
+    except (OSError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{path} is missing or damaged; install the package again.") from error
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def _flat(state: Any) -> list[tuple[tuple[Any, ...], Any]]:
+    return list(nnx.to_flat_state(state))
+
+
+def _filled(leaf: Any, array: Any) -> Any:
+    if leaf.shape != array.shape:
+        raise ValueError(f"shape {array.shape}, not {leaf.shape}")
+    return leaf.replace(jnp.asarray(array, jnp.float32))
+
+
+def _file_name(path: tuple[Any, ...]) -> str:
+    """``convs/3/kernel`` is ``conv3.w`` in the file, ``slopes/3`` is ``prelu3``."""
+    name = "/".join(map(str, path))
+    name = re.sub(r"convs/(\d+)/kernel", r"conv\1.w", name)
+    name = re.sub(r"convs/(\d+)/bias", r"conv\1.b", name)
+    return re.sub(r"slopes/(\d+)", r"prelu\1", name)
