@@ -6,14 +6,15 @@ RUN_STAMP := $(VENV)/.run.stamp
 DEV_STAMP := $(VENV)/.dev.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench train lock clean
+.PHONY: help run test lint bench train eval-demo lock clean
 
 help:
 	@echo 'make run    install what is needed, then run the bot and its page'
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
 	@echo 'make bench  measure how fast pictures are drawn here'
-	@echo 'make train  train the demo model anew (hours)'
+	@echo 'make train  train the demo model anew (about two hours)'
+	@echo 'make eval-demo  measure how well the demo model draws what it was told'
 	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
 	@echo 'make clean  remove .venv and caches; data/ stays'
 
@@ -34,6 +35,9 @@ bench: $(DEV_STAMP)
 
 train: $(DEV_STAMP)
 	$(VENV)/bin/python -m engine.training
+
+eval-demo: $(DEV_STAMP)
+	$(VENV)/bin/python -m engine.training.evaluate --sheet docs/demo.png
 
 # uv keeps the pins for all systems in one file. setuptools is added because the project itself
 # is built with it, from the same pinned files. No address may get into the pins.

@@ -38,10 +38,10 @@ class Recipe:
     )
     autoencoder_steps: int = 800
     clip: Stage = field(
-        default_factory=lambda: Stage(step_count=600, batch_size=192, peak_rate=1e-3)
+        default_factory=lambda: Stage(step_count=500, batch_size=128, peak_rate=1e-3)
     )
     dalle_bart: Stage = field(
-        default_factory=lambda: Stage(step_count=2_600, batch_size=64, peak_rate=1e-3)
+        default_factory=lambda: Stage(step_count=2_400, batch_size=64, peak_rate=1.5e-3)
     )
 
     sampling: dict[str, float] = field(default_factory=lambda: {"condition_scale": 4.0})
@@ -73,13 +73,13 @@ class Recipe:
         codes = self.vqgan_config()["n_embed"]
         return {
             "model_type": "dallebart",
-            "d_model": 256,
+            "d_model": 192,
             "encoder_layers": 2,
             "decoder_layers": 4,
             "encoder_attention_heads": 4,
             "decoder_attention_heads": 4,
-            "encoder_ffn_dim": 512,
-            "decoder_ffn_dim": 512,
+            "encoder_ffn_dim": 384,
+            "decoder_ffn_dim": 384,
             "encoder_vocab_size": self.text_vocab_size,
             "max_text_length": self.max_text_length,
             "image_vocab_size": codes,
