@@ -59,8 +59,9 @@ class ClipPixels:
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures uint8 [n, h, w, 3] to float32 [n, side, side, 3], normalised."""
         square = np.stack([self._square(picture) for picture in pixels])
-        values = square.astype(np.float32) / 255
-        return (values - np.float32(self.mean)) / np.float32(self.std)
+        values = square.astype(np.float32) / np.float32(255)
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        return (values - mean) / std
 
     def _square(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resize the short side to ``side_px``, then crop the middle of the long one."""

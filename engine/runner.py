@@ -58,7 +58,7 @@ class DecodeState(NamedTuple):
     last: Int[Array, " N"]  # the token before the next: what a step reads
     position: Int[Array, " N"]  # how many tokens the slot has; S when it is done or free
     seed: UInt32[Array, " N"]
-    index: Int[Array, " N"]
+    picture_index: Int[Array, " N"]
     options: RowOptions
     text: Text
     cache: tuple[Memory, ...]
@@ -69,7 +69,7 @@ class NewPictures(NamedTuple):
 
     is_new: Bool[Array, " N"]
     seed: UInt32[Array, " N"]
-    index: Int[Array, " N"]
+    picture_index: Int[Array, " N"]
     options: RowOptions
 
 
@@ -111,7 +111,9 @@ class JaxRunner:
         self._texts: OrderedDict[str, Text] = OrderedDict()
         self._state = self._empty_state(dalle_bart)
 
-    def _compile(self, dalle_bart: DalleBart, painter: _Painter, clip: Clip, code_count: int) -> None:
+    def _compile(
+        self, dalle_bart: DalleBart, painter: _Painter, clip: Clip, code_count: int
+    ) -> None:
         step = functools.partial(_decode_chunk, steps=self._chunk_steps, code_count=code_count)
         self._read_text = self._jit(_read_text, dalle_bart)
         self._decode_chunk = self._jit(step, dalle_bart, donate=True)
@@ -145,7 +147,7 @@ class JaxRunner:
             last=jnp.zeros(n, jnp.int32),
             position=jnp.full(n, length, jnp.int32),
             seed=jnp.zeros(n, jnp.uint32),
-            index=jnp.zeros(n, jnp.int32),
+            picture_index=jnp.zeros(n, jnp.int32),
             options=RowOptions(jnp.ones(n), jnp.zeros(n, jnp.int32), jnp.ones(n), jnp.ones(n)),
             text=jax.tree.map(lambda x: jnp.repeat(x, 2 * n, axis=0), nothing),
             cache=dalle_bart.empty_cache(2 * n),
@@ -229,7 +231,7 @@ def _place(state: DecodeState, text: Text, new: NewPictures, start: Array) -> De
         last=pick(is_new, start, state.last),
         position=pick(is_new, jnp.int32(0), state.position),
         seed=pick(is_new, new.seed, state.seed),
-        index=pick(is_new, new.index, state.index),
+        picture_index=pick(is_new, new.picture_index, state.picture_index),
         options=jax.tree.map(functools.partial(pick, is_new), new.options, state.options),
         text=jax.tree.map(functools.partial(pick, rows), text, state.text),
     )
@@ -255,9 +257,7 @@ def _decode_one(model: DalleBart, state: DecodeState, code_count: int) -> Decode
     is_drawing = state.position < length
     position = jnp.minimum(state.position, length - 1)
     twice = functools.partial(jnp.tile, reps=2)
-    logits, cache = model.decoder.step(
-        twice(state.last), twice(position), state.cache, *state.text
-    )
+    logits, cache = model.decoder.step(twice(state.last), twice(position), state.cache, *state.text)
     token = _next_token(logits.astype(jnp.float32), state, position, code_count)
     return state._replace(
         tokens=state.tokens.at[slots, position].set(
@@ -272,7 +272,7 @@ def _decode_one(model: DalleBart, state: DecodeState, code_count: int) -> Decode
 def _next_token(logits: Array, state: DecodeState, position: Array, code_count: int) -> Array:
     conditioned, unconditioned = jnp.split(logits[:, :code_count], 2)  # 2N V -> N V, N V
     guided = sampling.guide(conditioned, unconditioned, state.options.condition_scale)
-    noise = sampling.gumbel(state.seed, state.index, position, code_count)
+    noise = sampling.gumbel(state.seed, state.picture_index, position, code_count)
     return sampling.choose(sampling.warp(guided, state.options), noise)
 
 
@@ -296,23 +296,26 @@ class _Painter(nnx.Module):
 def _new_pictures(
     slot_count: int, placements: Sequence[Placement], config: DalleBartConfig
 ) -> NewPictures:
-    new = NewPictures(
-        is_new=np.zeros(slot_count, bool),
-        seed=np.zeros(slot_count, np.uint32),
-        index=np.zeros(slot_count, np.int32),
+    by_slot = {placement.slot: placement for placement in placements}
+
+    def each(value: Callable[[Placement], float], dtype: Any) -> Array:
+        filled = (value(by_slot[slot]) if slot in by_slot else 0 for slot in range(slot_count))
+        return jnp.asarray(np.fromiter(filled, dtype, slot_count))
+
+    def option(field: str, dtype: Any) -> Array:
+        return each(lambda placement: _option(placement.options, field, config), dtype)
+
+    return NewPictures(
+        is_new=each(lambda _: True, np.bool_),
+        seed=each(lambda placement: placement.seed, np.uint32),
+        picture_index=each(lambda placement: placement.index, np.int32),
         options=RowOptions(
-            temperature=np.ones(slot_count, np.float32),
-            top_k=np.zeros(slot_count, np.int32),
-            top_p=np.ones(slot_count, np.float32),
-            condition_scale=np.ones(slot_count, np.float32),
+            temperature=option("temperature", np.float32),
+            top_k=option("top_k", np.int32),
+            top_p=option("top_p", np.float32),
+            condition_scale=option("condition_scale", np.float32),
         ),
     )
-    for placement in placements:
-        slot = placement.slot
-        new.is_new[slot], new.seed[slot], new.index[slot] = True, placement.seed, placement.index
-        for field, array in new.options._asdict().items():
-            array[slot] = _option(placement.options, field, config)
-    return new
 
 
 def _option(options: SamplingOptions, field: str, config: DalleBartConfig) -> float:
@@ -373,9 +376,7 @@ def load_runner(checkpoint_dir: Path, slot_count: int, cache_dir: Path | None) -
         clip_tokenizer=ClipTokenizer.from_folder(
             checkpoint_dir / "clip", context_length=clip.config.max_position_embeddings
         ),
-        clip_pixels=ClipPixels.from_folder(
-            checkpoint_dir / "clip", side_px=clip.config.image_size
-        ),
+        clip_pixels=ClipPixels.from_folder(checkpoint_dir / "clip", side_px=clip.config.image_size),
     )
 
 

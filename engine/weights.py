@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -93,9 +93,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return values  # pyright: ignore[reportUnknownVariableType]  # JSON
 
 
-def load_model(
-    form: ModelFormat[Model], folder: Path, *, dtype: Any = jnp.float32
-) -> Model:
+def load_model(form: ModelFormat[Model], folder: Path, *, dtype: Any = jnp.float32) -> Model:
     """Load one model from its folder; parameters and arithmetic in ``dtype``.
 
     Raises:
@@ -108,7 +106,9 @@ def load_model(
     graph, state = nnx.split(abstract)
     wanted = {path: form.file_name_of("/".join(map(str, path))) for path, _ in _flat(state)}
     _check(folder, {wanted[path]: leaf.shape for path, leaf in _flat(state)}, arrays)
-    filled = [(path, leaf.replace(_cast(arrays[wanted[path]], dtype))) for path, leaf in _flat(state)]
+    filled = [
+        (path, leaf.replace(_cast(arrays[wanted[path]], dtype))) for path, leaf in _flat(state)
+    ]
     return nnx.merge(graph, nnx.from_flat_state(filled))
 
 
@@ -144,8 +144,8 @@ def _cast(array: NDArray[Any], dtype: Any) -> jax.Array:
 
 def _read_arrays(path: Path) -> Arrays:
     try:
-        tree = serialization.msgpack_restore(path.read_bytes())
-        return traverse_util.flatten_dict(tree, sep="/")
+        tree: Any = serialization.msgpack_restore(path.read_bytes())
+        return cast("Arrays", traverse_util.flatten_dict(tree, sep="/"))
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({_reason(error)}).") from error
     except Exception as error:  # whatever msgpack and numpy make of damaged bytes

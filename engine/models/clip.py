@@ -72,7 +72,7 @@ class _Parts:
     """Makes the layers of one model with its dtypes; kept out of the module tree."""
 
     def __init__(self, dtype: Any, param_dtype: Any, rngs: nnx.Rngs) -> None:
-        self._kw = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
+        self._kw: dict[str, Any] = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
 
     def linear(self, d_in: int, d_out: int, *, bias: bool = True) -> nnx.Linear:
         return nnx.Linear(d_in, d_out, use_bias=bias, **self._kw)
@@ -104,6 +104,7 @@ class SelfAttention(nnx.Module):
     def __call__(
         self, x: Float[Array, "B N D"], mask: Bool[Array, "B 1 N N"] | None
     ) -> Float[Array, "B N D"]:
+        """Let every position read all others, or those that ``mask`` shows it."""
         batch, length, _ = x.shape
         q, k, v = (
             layer(x).reshape(batch, length, self.head_count, -1)  # B N H K
@@ -130,6 +131,7 @@ class Layer(nnx.Module):
     def __call__(
         self, x: Float[Array, "B N D"], mask: Bool[Array, "B 1 N N"] | None
     ) -> Float[Array, "B N D"]:
+        """One step of a tower."""
         x = x + self.self_attn(self.layer_norm1(x), mask)
         u = self.fc1(self.layer_norm2(x))
         return x + self.fc2(u * jax.nn.sigmoid(1.702 * u))  # "quick" gelu
@@ -145,9 +147,8 @@ class TextTower(nnx.Module):
         self.layers = nnx.List([Layer(tower, parts) for _ in range(tower.num_hidden_layers)])
         self.norm_final = parts.norm(tower)
 
-    def __call__(
-        self, ids: Int[Array, "B T"], mask: Bool[Array, "B T"]
-    ) -> Float[Array, "B D"]:
+    def __call__(self, ids: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Float[Array, "B D"]:
+        """Vectors of sentences, not yet in the common space."""
         length = ids.shape[1]
         # e.g. 3 positions:  1 0 0 / 1 1 0 / 1 1 1, and no padding as key
         causal = jnp.tril(jnp.ones((length, length), bool))[None, None]
@@ -173,6 +174,7 @@ class VisionTower(nnx.Module):
         self.norm_final = parts.norm(tower)
 
     def __call__(self, pixels: Float[Array, "B H W 3"]) -> Float[Array, "B D"]:
+        """Vectors of pictures, not yet in the common space."""
         patches = self.patches(pixels)
         batch, *_, width = patches.shape
         first = jnp.broadcast_to(self.class_token[...].astype(patches.dtype), (batch, 1, width))
@@ -206,9 +208,7 @@ class Clip(nnx.Module):
         )
         self.logit_scale = nnx.Param(jnp.asarray(2.6592, param_dtype))  # log(1 / 0.07)
 
-    def embed_text(
-        self, ids: Int[Array, "B T"], mask: Bool[Array, "B T"]
-    ) -> Float[Array, "B P"]:
+    def embed_text(self, ids: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Float[Array, "B P"]:
         """Unit vectors of sentences."""
         return _unit(self.text_projection(self.text(ids, mask)))
 

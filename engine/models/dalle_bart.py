@@ -101,7 +101,7 @@ class _Parts:
     """Makes the layers of one model with its dtypes; kept out of the module tree."""
 
     def __init__(self, dtype: Any, param_dtype: Any, rngs: nnx.Rngs) -> None:
-        self._kw = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
+        self._kw: dict[str, Any] = {"dtype": dtype, "param_dtype": param_dtype, "rngs": rngs}
 
     def linear(self, d_in: int, d_out: int) -> nnx.Linear:
         init = nnx.initializers.normal(0.02)
@@ -156,6 +156,7 @@ class GatedFeedForward(nnx.Module):
         self.out = parts.linear(inner, width)
 
     def __call__(self, x: Float[Array, "B N D"]) -> Float[Array, "B N D"]:
+        """The change that the feed-forward makes to ``x``."""
         z = self.norm_in(x)
         u = jax.nn.gelu(self.gate(z), approximate=False) * self.value(z)
         return self.out(self.norm_inner(u))
@@ -174,6 +175,7 @@ class EncoderLayer(nnx.Module):
     def __call__(
         self, x: Float[Array, "B T D"], mask: Bool[Array, "B 1 1 T"]
     ) -> Float[Array, "B T D"]:
+        """One step of the encoder."""
         z = self.norm_before(x)
         x = x + self.norm_after(self.attention.attend(z, self.attention.remember(z), mask))
         return x + self.feed_forward(x)
@@ -216,9 +218,8 @@ class Encoder(nnx.Module):
         self.layers = nnx.List([EncoderLayer(config, parts) for _ in range(config.encoder_layers)])
         self.norm_final = parts.norm(config.d_model, scale=False)
 
-    def __call__(
-        self, ids: Int[Array, "B T"], mask: Bool[Array, "B T"]
-    ) -> Float[Array, "B T D"]:
+    def __call__(self, ids: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Float[Array, "B T D"]:
+        """States of the text; those of padding hold anything."""
         x = self.norm_embedding(self.tokens(ids) + self.positions(jnp.arange(ids.shape[1])))
         for layer in self.layers:
             x = layer(x, mask[:, None, None, :])

@@ -9,6 +9,7 @@ Source: Real-ESRGAN, `realesr-animevideov3` (SRVGGNetCompact); checked by
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class Upscaler(nnx.Module):
         self.convs = nnx.List(
             [
                 nnx.Conv(c_in, c_out, (3, 3), dtype=dtype, rngs=rngs)
-                for c_in, c_out in zip(widths, widths[1:], strict=False)
+                for c_in, c_out in itertools.pairwise(widths)
             ]
         )
         self.slopes = nnx.List(
@@ -80,9 +81,13 @@ def load_upscaler(path: Path = WEIGHTS) -> Upscaler:
     graph, state = nnx.split(model)
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            filled = [(name, _filled(leaf, arrays[_file_name(name)])) for name, leaf in _flat(state)]
+            filled = [
+                (name, _filled(leaf, arrays[_file_name(name)])) for name, leaf in _flat(state)
+            ]
     except (OSError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} is missing or damaged; install the package again.") from error
+        raise CheckpointError(
+            f"{path} is missing or damaged; install the package again."
+        ) from error
     return nnx.merge(graph, nnx.from_flat_state(filled))
 
 

@@ -7,6 +7,7 @@ Source: vqgan-jax 10ef240, `modeling_flax_vqgan.py`; checked by `tests/golden/te
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,7 @@ class ResnetBlock(nnx.Module):
         self.shortcut = nnx.data(parts.conv(c_in, c_out, 1) if c_in != c_out else None)
 
     def __call__(self, x: Float[Array, "B h w C"]) -> Float[Array, "B h w D"]:
+        """What the block makes of a feature map."""
         y = self.conv1(jax.nn.silu(self.norm1(x)))
         y = self.conv2(jax.nn.silu(self.norm2(y)))
         return y + (x if self.shortcut is None else self.shortcut(x))
@@ -117,6 +119,7 @@ class AttentionBlock(nnx.Module):
         self.proj_out = parts.conv(channels, channels, 1)
 
     def __call__(self, x: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
+        """The feature map with what each place read added."""
         batch, height, width, channels = x.shape
         y = self.norm(x)
         q, k, v = (
@@ -138,6 +141,7 @@ class Middle(nnx.Module):
         self.block_2 = ResnetBlock(channels, channels, parts)
 
     def __call__(self, x: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
+        """What the middle makes of a feature map."""
         return self.block_2(self.attn_1(self.block_1(x)))
 
 
@@ -147,7 +151,7 @@ class Level(nnx.Module):
     def __init__(
         self, widths: tuple[int, ...], *, attends: bool, resize: nnx.Conv | None, parts: _Parts
     ) -> None:
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(itertools.pairwise(widths))
         self.blocks = nnx.List([ResnetBlock(c_in, c_out, parts) for c_in, c_out in pairs])
         self.attentions = nnx.List(
             [AttentionBlock(c_out, parts) for _, c_out in pairs] if attends else []
@@ -155,6 +159,7 @@ class Level(nnx.Module):
         self.resize = nnx.data(resize)
 
     def features(self, x: Float[Array, "B h w C"]) -> Float[Array, "B h w D"]:
+        """All but the resize."""
         for i, block in enumerate(self.blocks):
             x = block(x)
             if self.attentions:
@@ -188,6 +193,7 @@ class Encoder(nnx.Module):
         )
 
     def __call__(self, pixels: Float[Array, "B H W 3"]) -> Float[Array, "B h w C"]:
+        """Latents, not yet of the codebook's width."""
         x = self.conv_in(pixels)
         for level in self.down:
             x = level.features(x)
@@ -218,6 +224,7 @@ class Decoder(nnx.Module):
         )
 
     def __call__(self, z: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
+        """Pixels, not clipped."""
         x = self.mid(self.conv_in(z))
         for level in reversed(list(self.up)):
             x = level.features(x)

@@ -43,7 +43,8 @@ def train(recipe: Recipe, data: Dataset, tokenizer: ClipTokenizer, folder: Path)
         texts = [tokenizer.encode(one) for one in captions]
         noise = rng.normal(0, _PIXEL_NOISE, (len(indices), 1, 1, 3)).astype(np.float32)
         return {
-            "pixels": pixels.prepare(data.pixels[indices]) + noise / np.float32(pixels.std),
+            "pixels": pixels.prepare(data.pixels[indices])
+            + noise / np.asarray(pixels.std, np.float32),
             "ids": np.stack([one.ids for one in texts]),
             "mask": np.stack([one.mask for one in texts]).astype(bool),
             "same": np.array([[one == other for other in captions] for one in captions]),

@@ -37,7 +37,7 @@ class Dataset:
 
     def pictures(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Pictures in [0, 1]."""
-        return self.pixels[indices].astype(np.float32) / 255
+        return self.pixels[indices].astype(np.float32) / np.float32(255)
 
     def some_caption(self, index: int, rng: np.random.Generator) -> str:
         """One of the wordings of a scene."""

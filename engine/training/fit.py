@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import optax
+import optax  # pyright: ignore[reportMissingTypeStubs]  # it has none
 from flax import nnx, serialization
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
@@ -41,9 +41,7 @@ class Fit:
         self._optimiser = _optimiser(stage)
         self._memory = self._optimiser.init(self._params)
         self._saved_at = time.monotonic()
-        self._mesh = jax.make_mesh(
-            (jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,)
-        )
+        self._mesh = jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,))
         self._load()
         self._spread()
 
@@ -101,7 +99,7 @@ class Fit:
         if not self._path.exists():
             return
         leaves, tree = jax.tree.flatten(self._memory)
-        whole = serialization.msgpack_restore(self._path.read_bytes())
+        whole: Any = serialization.msgpack_restore(self._path.read_bytes())
         self.step = int(whole["step"])
         restored = nnx.restore_int_paths(whole["params"])
         nnx.replace_by_pure_dict(self._params, restored)

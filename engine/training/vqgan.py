@@ -170,8 +170,7 @@ def encode_all(model: Vqgan, data: Dataset, path: Path) -> NDArray[np.int16]:
         encode = nnx.jit(lambda m, x: m.encode(x))
         starts = range(0, len(data.captions), 50)
         parts = [
-            np.asarray(encode(model, data.pictures(np.arange(i, i + 50))), np.int16)
-            for i in starts
+            np.asarray(encode(model, data.pictures(np.arange(i, i + 50))), np.int16) for i in starts
         ]
         np.save(path, np.concatenate(parts))
     return np.load(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from flax import nnx
@@ -9,6 +11,9 @@ from flax import nnx
 from engine.api import CheckpointError
 from engine.models.upscaler import load_upscaler
 from tests.support.tiny import golden
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_an_enlarged_picture_equals_that_of_the_reference() -> None:
@@ -19,7 +24,7 @@ def test_an_enlarged_picture_equals_that_of_the_reference() -> None:
     np.testing.assert_allclose(enlarged[0], expected["enlarged"], atol=2e-5, rtol=0)
 
 
-def test_missing_weights_get_a_sentence(tmp_path) -> None:  # noqa: ANN001 - a fixture of pytest
+def test_missing_weights_get_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "upscaler.npz"
 
     with pytest.raises(CheckpointError) as error:

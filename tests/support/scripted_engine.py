@@ -12,7 +12,7 @@ from PIL import Image
 from engine.api import Drawing, Drawn, DrawRequest, EngineError, Picture, Queued, Timings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from engine.api import DrawEvent
 
@@ -44,7 +44,7 @@ class ScriptedEngine:
     async def close(self) -> None:
         self.is_started = False
 
-    async def draw(self, request: DrawRequest) -> AsyncIterator[DrawEvent]:
+    async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
         self.requests.append(request)
         yield Queued(pictures_ahead=0)
         yield Drawing(fraction=0.0)

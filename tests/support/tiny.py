@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 DATA = Path(__file__).parents[1] / "golden" / "data"
 FOLDERS = {"dalle_bart": "dalle_mini_tiny", "vqgan": "vqgan_tiny", "clip": "clip_tiny"}
