@@ -12,6 +12,7 @@ import gzip
 import html
 import importlib.metadata
 import json
+import logging
 import math
 import random
 import re
@@ -331,6 +332,7 @@ def _load_tokenizer(folder: Path, *, pad: str, unknown: str) -> tuple[_Encode, i
         vocabulary: dict[str, int] = json.loads(path.read_bytes())["model"]["vocab"]
         _, unknown_id = vocabulary[pad], vocabulary[unknown]
         # Imported here: it takes more than a second, and most commands need no tokenizer.
+        logging.getLogger("transformers").addFilter(_is_no_call_for_pytorch)
         from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
 
         tokenizer: Any = PreTrainedTokenizerFast(
@@ -339,6 +341,11 @@ def _load_tokenizer(folder: Path, *, pad: str, unknown: str) -> tuple[_Encode, i
         return cast("_Encode", tokenizer), unknown_id
     except Exception as error:  # tokenizers raises nothing narrower for a file of a wrong kind
         raise _unreadable(path, error) from error
+
+
+def _is_no_call_for_pytorch(record: logging.LogRecord) -> bool:
+    """Sort out what transformers says when it is imported: its tokenizers need no PyTorch."""
+    return not record.getMessage().startswith("PyTorch was not found")
 
 
 def _unreadable(path: Path, error: Exception) -> CheckpointError:
