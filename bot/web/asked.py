@@ -53,8 +53,7 @@ def _fields(body: bytes) -> dict[str, object]:
 
 
 def _prompt(value: object) -> str:
-    # JSON can spell half a character ("\ud83d"), which no database and no tokenizer takes.
-    if not isinstance(value, str) or value != value.encode("utf-8", "ignore").decode("utf-8"):
+    if not isinstance(value, str):
         raise InvalidRequestError(sentences.WEB_NOT_A_SENTENCE)
     return value
 

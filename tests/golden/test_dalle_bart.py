@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ LOGITS_TOLERANCE = 2e-4
 
 
 @nnx.jit
-def teacher_forced(model: DalleBart, ids: jax.Array, mask: jax.Array, tokens: jax.Array):  # noqa: ANN201 - jit
+def teacher_forced(model: DalleBart, ids: Any, mask: Any, tokens: Any) -> jax.Array:
     mask = mask.astype(bool)
     return model.decoder(tokens, model.encoder(ids, mask), mask)
 

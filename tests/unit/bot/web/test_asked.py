@@ -34,7 +34,10 @@ def test_everything_that_can_be_said_is_heard() -> None:
         (b"[" * 100_000, NOT_JSON),
         (b"{}", NO_WORDS),
         (b'{"prompt": 7}', NO_WORDS),
-        (b'{"prompt": "half of one: \\ud83d"}', NO_WORDS),
+        (
+            b'{"prompt": "half of one: \\ud83d"}',
+            "The prompt holds half a character: type it again.",
+        ),
         (b'{"prompt": " "}', "The prompt is empty: say in a few words what to draw."),
         (
             b'{"prompt": "a", "pictures": 17}',
