@@ -3,6 +3,10 @@
 Start: data folder → port → store → engine → service → adapters. Stop: no new connections
 → no new work → running jobs are finished or left to the next start → adapters → engine →
 store. The store comes last because it is where everything unfinished is kept.
+
+A platform that says no (a wrong token) stops the start with its sentence. One that cannot
+be reached just now keeps nothing else down: its adapter goes on trying, ``/healthz`` names
+it, and its unfinished jobs wait for it.
 """
 
 from __future__ import annotations
@@ -132,7 +136,7 @@ async def draw(
     _make_data_dir(settings.data_dir)
     async with AsyncExitStack() as parts:
         core = await _open_core(parts, settings, engine, clock)
-        delivery = TerminalDelivery(show)
+        delivery = TerminalDelivery(show, clock)
         core.service.register(Platform.TERMINAL, delivery)
         await core.service.start()
         try:
@@ -290,11 +294,15 @@ def _build_adapters(
     configs: _Configs, core: Core, port: socket.socket, clock: Callable[[], datetime]
 ) -> _Adapters:
     service, store = core.service, core.store
-    return _Adapters(
-        web=WebAdapter(configs.web, service, port=port, clock=clock),
-        discord=configs.discord and DiscordAdapter(configs.discord, service, store, clock),
-        x=configs.x and XAdapter(configs.x, service, store, clock=clock),
-    )
+    discord = configs.discord and DiscordAdapter(configs.discord, service, store, clock)
+    x = configs.x and XAdapter(configs.x, service, store, clock=clock)
+
+    def waiting_for() -> list[str]:
+        platforms = {"discord": discord, "x": x}
+        return [name for name, adapter in platforms.items() if adapter and not adapter.is_listening]
+
+    web = WebAdapter(configs.web, service, port=port, clock=clock, waiting_for=waiting_for)
+    return _Adapters(web=web, discord=discord, x=x)
 
 
 async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters) -> None:
@@ -304,18 +312,32 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         service.register(Platform.DISCORD, on.discord.delivery)
     if on.x is not None:
         service.register(Platform.X, on.x)
-    # The page comes last: where /healthz answers, everything listens.
+    # The page comes last: who sees it may use everything.
     adapters = [adapter for adapter in (on.discord, on.x, on.web) if adapter is not None]
     for adapter in adapters:
         parts.push_async_callback(adapter.close)
-    parts.push_async_callback(service.close, GRACE_S)
-    parts.push_async_callback(on.web.stop_listening)
+    # A start that fails leaves the jobs it took up at once: nobody could be given pictures.
+    parts.push_async_callback(service.close, 0)
     await service.start()
     for adapter in adapters:
         await adapter.start()
+    parts.push_async_callback(service.close, GRACE_S)
+    parts.push_async_callback(on.web.stop_listening)
 
 
 def _announce(announce: Callable[[str], None], on: _Adapters) -> None:
     announce(sentences.page_runs(on.web.url))
-    announce(sentences.DISCORD_RUNS if on.discord else sentences.DISCORD_IS_OFF)
-    announce(sentences.X_RUNS if on.x else sentences.X_IS_OFF)
+    announce(_discord_sentence(on.discord))
+    announce(_x_sentence(on.x))
+
+
+def _discord_sentence(discord: DiscordAdapter | None) -> str:
+    if discord is None:
+        return sentences.DISCORD_IS_OFF
+    return sentences.DISCORD_RUNS if discord.is_listening else sentences.DISCORD_WAITS
+
+
+def _x_sentence(x: XAdapter | None) -> str:
+    if x is None:
+        return sentences.X_IS_OFF
+    return sentences.X_RUNS if x.is_connected else sentences.X_WAITS

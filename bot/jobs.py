@@ -7,6 +7,7 @@ The family of refusals, raised by ``Service.submit`` before anything is accepted
     RefusedError                the request was not accepted; nothing was taken
     ├── OverQuotaError          the person's daily allowance does not cover it
     ├── DuplicateEventError     this very event was accepted before
+    ├── UnavailableError        the database failed
     └── ClosingError            the process is shutting down
 
 and raised by a ``Delivery``::
@@ -127,6 +128,10 @@ class DuplicateEventError(RefusedError):
         self.job = job
 
 
+class UnavailableError(RefusedError):
+    """The database failed, so nothing can be accepted until its admin has seen to it."""
+
+
 class ClosingError(RefusedError):
     """The process is shutting down and takes no new work."""
 
@@ -157,11 +162,25 @@ class Delivery(Protocol):
         """
         ...
 
-    async def apologise(self, job: Job, sentence: str) -> None:
+    async def apologise(self, job: Job, error: Exception) -> None:
         """Tell the person that there will be no pictures, and why.
+
+        Args:
+            job: What was accepted.
+            error: What ended it; ``bot.sentences.explain`` puts it into words.
 
         Raises:
             DeliveryError: Not even that arrived.
+        """
+        ...
+
+    async def postpone(self, job: Job) -> None:
+        """Tell the person that the job stands still until the next start of the process.
+
+        Said when the database fails under a running job, which then stays unfinished.
+
+        Raises:
+            DeliveryError: It did not arrive.
         """
         ...
 

@@ -17,6 +17,7 @@ from bot.jobs import (
     DuplicateEventError,
     OverQuotaError,
     RefusedError,
+    UnavailableError,
     UndeliverableError,
 )
 from bot.store import IllegalMoveError, StoreError
@@ -39,7 +40,7 @@ class Quota(StrEnum):
     NOT_TAKEN = "not taken"
     """Refused before anything was accepted."""
     KEPT = "kept"
-    """The job stays unfinished: it goes on at the next start, and its pictures stay taken."""
+    """The job stays unfinished, and the person is told so: it goes on at the next start."""
     GIVEN_BACK = "given back"
     """The job has failed and the person is told so."""
 
@@ -65,6 +66,7 @@ OUTCOMES: Final[Mapping[type, Outcome]] = {
     RefusedError: Outcome("refused", Quota.NOT_TAKEN, logging.INFO),
     OverQuotaError: Outcome("over_quota", Quota.NOT_TAKEN, logging.INFO),
     DuplicateEventError: Outcome("duplicate", Quota.NOT_TAKEN, logging.INFO),
+    UnavailableError: Outcome("unavailable", Quota.NOT_TAKEN, logging.ERROR),
     ClosingError: Outcome("closing", Quota.NOT_TAKEN, logging.INFO),
     EngineError: Outcome("engine", Quota.GIVEN_BACK, logging.ERROR),
     InvalidRequestError: Outcome("invalid_request", Quota.GIVEN_BACK, logging.INFO),

@@ -15,6 +15,7 @@ from bot.jobs import (
     DuplicateEventError,
     OverQuotaError,
     RefusedError,
+    UnavailableError,
     UndeliverableError,
 )
 from engine.api import (
@@ -95,14 +96,19 @@ def _in_its_own_words(error: Exception, _now: datetime, _when: When) -> str:
 
 
 NOTHING_TAKEN: Final = "Nothing was taken from your allowance."
+POSTPONED: Final = (
+    "The bot had to stop before your pictures were done. Wait here: it carries on by itself "
+    "when its admin has started it again."
+)
 
 # One row per error class; a test fails if an error of engine.api or bot.jobs has none.
 EXPLANATIONS: Final[Mapping[type, Explanation]] = {
-    RefusedError: (
+    RefusedError: f"The bot does not accept this request. {NOTHING_TAKEN}",
+    OverQuotaError: _over_quota,
+    UnavailableError: (
         "The bot cannot accept requests at the moment. Please try again later; "
         f"its admin finds the reason in the log. {NOTHING_TAKEN}"
     ),
-    OverQuotaError: _over_quota,
     DuplicateEventError: "This request was accepted before; it is answered only once.",
     ClosingError: "The bot is restarting and takes no requests just now. Try again in a minute.",
     EngineError: f"The pictures could not be drawn. Please try again. {NOTHING_TAKEN}",
@@ -112,9 +118,7 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
         f"Its admin finds the reason in the log. {NOTHING_TAKEN}"
     ),
     EngineBusyError: _engine_busy,
-    EngineClosedError: (
-        "The bot was stopped before the pictures were done. It carries on when it is back."
-    ),
+    EngineClosedError: POSTPONED,
     DrawingFailedError: f"The pictures could not be drawn. Please try again. {NOTHING_TAKEN}",
     DeliveryError: (
         "The pictures were drawn but could not be sent here. "
@@ -273,10 +277,21 @@ def web_not_kept(folder: str, reason: str) -> str:
 
 TERMINAL_STARTING: Final = "Loading the model; its first start takes a minute or two longer."
 TERMINAL_STOPPED: Final = "Stopped."
+TERMINAL_HALTED: Final = (
+    "The database failed before the pictures were done. See why with imagine check, then draw "
+    "again; what was taken from your allowance comes back within a day."
+)
 TERMINAL_NO_TEXT: Final = "The prompt is not readable text: use UTF-8 in this terminal."
 DISCORD_RUNS: Final = "Discord: /imagine answers."
+DISCORD_WAITS: Final = (
+    "Discord: not reached yet. The bot keeps trying; check this machine's network connection "
+    "and discordstatus.com."
+)
 DISCORD_IS_OFF: Final = "Discord: off. To add it, set DISCORD_TOKEN in .env."
 X_RUNS: Final = "X: mentions are answered."
+X_WAITS: Final = (
+    "X: not reached yet. The bot keeps trying; check this machine's network connection."
+)
 X_IS_OFF: Final = (
     "X: off. To add it, set X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN and X_ACCESS_TOKEN_SECRET "
     "in .env."

@@ -7,16 +7,16 @@ unfinished at the next start and goes through the same flow again, with the same
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from bot.jobs import ClosingError, DeliveryError, Platform, RefusedError
+from bot.jobs import ClosingError, DeliveryError, Platform, RefusedError, UnavailableError
 from bot.outcomes import Quota, outcome_of
-from bot.sentences import explain
 from bot.store import StoreError
 from engine.api import MAX_SEED, DrawingFailedError, Drawn
 
@@ -107,8 +107,7 @@ class Service:
         cancelled meanwhile has still submitted.
 
         Raises:
-            RefusedError: Nothing was accepted; ``bot.sentences.explain`` says why. The plain
-                class itself means that the database failed.
+            RefusedError: Nothing was accepted; ``bot.sentences.explain`` says why.
         """
         if self._is_closing:
             raise ClosingError
@@ -146,7 +145,7 @@ class Service:
         except (RefusedError, StoreError) as error:
             _log_refusal(submission, error)
             if isinstance(error, StoreError):  # adapters need not know that there is a store
-                raise RefusedError("the store failed") from error
+                raise UnavailableError("the store failed") from error
             raise
         _log.info("job accepted %s", _fields(job))
         self._begin(job)
@@ -165,21 +164,17 @@ class Service:
             job = await self._store.begin_drawing(job.id)
             drawn = await self._draw(job, delivery)
             await self._deliver(job, drawn, delivery)
-            await self._store.settle(job.id, now=self._clock())
-            _log.info("job delivered %s %s", _fields(job), self._duration(job))
         except Exception as error:  # noqa: BLE001 - whatever one job raises, the others go on
             await self._end(job, error, delivery)
+        else:
+            await self._settle(job)
 
     async def _draw(self, job: Job, delivery: Delivery) -> Drawn:
-        events = self._engine.draw(job.submission.request)
-        try:
+        async with contextlib.aclosing(self._engine.draw(job.submission.request)) as events:
             async for event in events:
                 if isinstance(event, Drawn):
                     return event
                 await self._show_progress(job, event, delivery)
-        finally:
-            if isinstance(events, AsyncGenerator):
-                await events.aclose()
         raise DrawingFailedError("The engine ended without pictures.")
 
     async def _show_progress(self, job: Job, event: Queued | Drawing, delivery: Delivery) -> None:
@@ -202,21 +197,42 @@ class Service:
                 _log.warning("delivery delayed %s pause_s=%.1f", _fields(job), pause_s)
                 await self._sleep(pause_s)
 
+    async def _settle(self, job: Job) -> None:
+        try:
+            await self._store.settle(job.id, now=self._clock())
+        except StoreError as error:
+            # The person has the pictures. The next start finds the attempt counted, and the
+            # adapter sees whether it arrived.
+            self._log_end(job, error)
+        else:
+            _log.info("job delivered %s %s", _fields(job), self._duration(job))
+
     async def _end(self, job: Job, error: Exception, delivery: Delivery) -> None:
-        """Do what the table says about an error that ended a job."""
+        """Do what the table says about an error that ended a job, and tell the person."""
+        self._log_end(job, error)
+        is_over = await self._gave_back(job, error)
+        try:
+            await (delivery.apologise(job, error) if is_over else delivery.postpone(job))
+        except Exception as again:  # noqa: BLE001 - as above
+            is_expected = isinstance(again, DeliveryError)
+            _log.warning("no apology %s", _fields(job), exc_info=None if is_expected else again)
+
+    async def _gave_back(self, job: Job, error: Exception) -> bool:
+        """Give the quota back if the table says so; whether the job is over thereby."""
+        if outcome_of(error).quota is not Quota.GIVEN_BACK:
+            return False
+        try:
+            await self._store.give_back(job.id, reason=_reason(error), now=self._clock())
+        except StoreError as store_error:
+            self._log_end(job, store_error)
+            return False
+        return True
+
+    def _log_end(self, job: Job, error: Exception) -> None:
         outcome = outcome_of(error)
         stopped = f"job stopped {_fields(job)} {self._duration(job)} error={outcome.label}"
         is_grave = outcome.log_level >= logging.ERROR
         _log.log(outcome.log_level, stopped, exc_info=error if is_grave else None)
-        if outcome.quota is not Quota.GIVEN_BACK:
-            return
-        try:
-            now = self._clock()
-            await self._store.give_back(job.id, reason=_reason(error), now=now)
-            await delivery.apologise(job, explain(error, now))
-        except Exception as again:  # noqa: BLE001 - as above
-            is_expected = isinstance(again, DeliveryError)
-            _log.warning("no apology %s", _fields(job), exc_info=None if is_expected else again)
 
     async def _clear_forgotten(self) -> None:
         now = self._clock()

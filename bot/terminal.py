@@ -16,6 +16,7 @@ from bot.jobs import Person, Platform, Submission, UndeliverableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from bot.jobs import Job, Submitter
     from engine.api import Drawing, Drawn, DrawRequest, Queued
@@ -34,14 +35,18 @@ class TerminalDelivery:
 
     Args:
         show: Called with each step of progress.
+        clock: Gives the present (aware, UTC).
 
     Attributes:
         job: What was accepted, once it was.
     """
 
-    def __init__(self, show: Callable[[Queued | Drawing], None]) -> None:
+    def __init__(
+        self, show: Callable[[Queued | Drawing], None], clock: Callable[[], datetime]
+    ) -> None:
         self.job: Job | None = None
         self._show = show
+        self._clock = clock
         self._outcome = asyncio.get_running_loop().create_future()
 
     async def show_progress(self, job: Job, event: Queued | Drawing) -> None:  # noqa: ARG002 # one job only
@@ -59,9 +64,13 @@ class TerminalDelivery:
             raise UndeliverableError(sentence) from error
         self._settle(drawn)
 
-    async def apologise(self, job: Job, sentence: str) -> None:  # noqa: ARG002 # one job only
+    async def apologise(self, job: Job, error: Exception) -> None:  # noqa: ARG002 # one job only
         """Let the drawing end with the sentence."""
-        self._settle(NoPicturesError(sentence))
+        self._settle(NoPicturesError(sentences.explain(error, self._clock())))
+
+    async def postpone(self, job: Job) -> None:  # noqa: ARG002 # one job only
+        """Let the drawing end: there is no later for somebody who waits at a prompt."""
+        self._settle(NoPicturesError(sentences.TERMINAL_HALTED))
 
     async def outcome(self) -> Drawn:
         """Wait for the pictures.

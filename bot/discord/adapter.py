@@ -35,11 +35,16 @@ class DiscordAdapter:
     ) -> None:
         self._client = DiscordClient(config, cursors)
         self._delivery = DiscordDelivery(self._client, config, clock)
-        self._commands = Commands(submitter, self._delivery, clock)
+        self._commands = Commands(submitter, self._delivery)
         self._commands.add_to(self._client.tree)
 
     def __repr__(self) -> str:
         return f"<DiscordAdapter {'' if self._client.is_logged_in else 'not '}logged in>"
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether commands arrive."""
+        return self._client.is_listening
 
     @property
     def delivery(self) -> Delivery:
@@ -49,8 +54,10 @@ class DiscordAdapter:
     async def start(self) -> None:
         """Log in, bring the commands up to date and listen.
 
+        If Discord cannot be reached just now, that goes on in the background.
+
         Raises:
-            DiscordStartError: With a sentence for the admin; nothing is left open.
+            DiscordStartError: Discord said no; with a sentence for the admin.
         """
         await self._client.open()
 

@@ -5,6 +5,9 @@ Discord; ``point_to`` sets them before each login, back to the real ones if noth
 configured. It reads the gateway's address there and never asks for it.
 
 No intents are needed: interactions arrive without any. Nothing is cached.
+
+A Discord that says no stops the start. One that cannot be reached just now is tried again
+in the background, because the other platforms must not wait for it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.discord.errors import FOREIGN, as_start_error, persistently
+from bot.discord.errors import FOREIGN, TRANSIENT, as_start_error, persistently
 from bot.jobs import DeliveryError
 
 if TYPE_CHECKING:
@@ -85,6 +88,13 @@ class DiscordClient(discord.Client):
         self._logged_in = asyncio.Event()
         self._connected = asyncio.Event()
         self._gateway: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the gateway took us in and has not been lost for good since."""
+        is_running = self._gateway is not None and not self._gateway.done()
+        return is_running and self._connected.is_set()
 
     @property
     def is_logged_in(self) -> bool:
@@ -104,20 +114,38 @@ class DiscordClient(discord.Client):
     async def open(self) -> None:
         """Log in, bring the commands up to date and connect to the gateway.
 
+        If Discord cannot be reached just now, that goes on in the background.
+
         Raises:
-            DiscordStartError: With a sentence for the admin.
+            DiscordStartError: Discord said no; with a sentence for the admin.
         """
         point_to(self._config)
         for name in TALKATIVE_LOGGERS:
             logging.getLogger(name).setLevel(logging.INFO)
         try:
-            await persistently(self._log_in, self._config.retry_waits_s)
-            await persistently(self._sync_commands, self._config.retry_waits_s)
-            self._logged_in.set()
-            await self._connect_to_gateway()
+            await self._open()
+        except TRANSIENT as error:
+            log.warning("discord not reached yet: error=%s", type(error).__name__)
+            self._opening = asyncio.create_task(self._open_later(), name="discord opening")
+            self._opening.add_done_callback(_log_end)
         except FOREIGN as error:
             await self.close()
             raise as_start_error(error) from error
+
+    async def _open(self) -> None:
+        await persistently(self._log_in, self._config.retry_waits_s)
+        await persistently(self._sync_commands, self._config.retry_waits_s)
+        self._logged_in.set()
+        await self._connect_to_gateway()
+
+    async def _open_later(self) -> None:
+        """Try until Discord says yes or no. After a no, deliveries wait for another start."""
+        while True:
+            await asyncio.sleep(self._config.reopen_wait_s)
+            try:
+                return await self._open()
+            except TRANSIENT as error:
+                log.info("discord still not reached: error=%s", type(error).__name__)
 
     async def on_connect(self) -> None:
         """Called by discord.py when the gateway has accepted the bot."""
@@ -127,10 +155,12 @@ class DiscordClient(discord.Client):
         """Leave the gateway and close all connections."""
         await super().close()
         self._logged_in.set()  # who waits for the login must not wait for ever
-        if self._gateway is not None:
-            self._gateway.cancel()
-            await asyncio.wait({self._gateway})
-            self._gateway = None
+        if asyncio.current_task() is self._gateway:
+            return  # Discord threw us out: whoever awaits the gateway learns why
+        for task in (self._opening, self._gateway):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
 
     async def _log_in(self) -> None:
         await self.http.close()  # what an earlier try left open, and its connector with it
@@ -168,17 +198,27 @@ class DiscordClient(discord.Client):
         gateway.add_done_callback(_log_end)
 
 
-def _log_end(gateway: asyncio.Task[None]) -> None:
-    """Tell the admin when the gateway is lost for good, such as by a token reset."""
-    if not gateway.cancelled() and (error := gateway.exception()) is not None:
-        log.error(
-            "discord connection lost for good: %s",
-            as_start_error(error) if isinstance(error, FOREIGN) else type(error).__name__,
-        )
+def _log_end(task: asyncio.Task[None]) -> None:
+    """Tell the admin when Discord is lost for good, such as by a token reset."""
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    if isinstance(error, FOREIGN):
+        log.error("discord connection lost for good: %s", as_start_error(error))
+    else:
+        log.error("discord connection lost for good", exc_info=error)
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Keep a lost connection, which discord.py mends by itself, to one line."""
+    if record.getMessage().startswith("Attempting a reconnect"):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = None
+    return True
 
 
 def _silence_needless_warnings() -> None:
-    """Keep discord.py from warning of what we do without on purpose: voice and guilds."""
+    """Keep discord.py from warning of what is so on purpose: no voice, no guilds, reconnecting."""
     discord.VoiceClient.warn_nacl = False
     discord.VoiceClient.warn_dave = False
     logging.getLogger("discord.state").setLevel(logging.ERROR)
+    logging.getLogger("discord.client").addFilter(_without_traceback)

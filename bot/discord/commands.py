@@ -27,9 +27,6 @@ from bot.jobs import (
 from engine.api import MAX_PROMPT_CHARS, MAX_SEED, DrawRequest, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from bot.discord.client import DiscordClient
     from bot.discord.delivery import DiscordDelivery
     from bot.jobs import Submitter
@@ -46,12 +43,9 @@ ACKNOWLEDGE_WAITS_S: Final = (0.1, 0.3, 0.6)
 class Commands:
     """Turns slash commands into submissions. Knows its running ones, to await them at exit."""
 
-    def __init__(
-        self, submitter: Submitter, delivery: DiscordDelivery, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, submitter: Submitter, delivery: DiscordDelivery) -> None:
         self._submitter = submitter
         self._delivery = delivery
-        self._clock = clock
         self._running: set[asyncio.Task[None]] = set()
 
     def add_to(self, tree: app_commands.CommandTree[DiscordClient]) -> None:
@@ -106,7 +100,7 @@ class Commands:
         except DuplicateEventError:
             log.info("interaction seen before: interaction_id=%s", interaction.id)
         except (RefusedError, InvalidRequestError) as error:
-            await self._answer(interaction, self._explain(error))
+            await self._answer(interaction, self._delivery.explain(error))
 
     async def _on_error(
         self,
@@ -116,13 +110,10 @@ class Commands:
         """Answer what went wrong before or inside a command; called by discord.py."""
         if isinstance(error, app_commands.CommandInvokeError):
             log.error("command failed: interaction_id=%s", interaction.id, exc_info=error.original)
-            await self._answer(interaction, self._explain(error.original))
+            await self._answer(interaction, self._delivery.explain(error.original))
         elif await _acknowledge(interaction):
             log.info("command not understood: error=%s", type(error).__name__)
             await self._answer(interaction, sentences.DISCORD_OUTDATED_COMMAND)
-
-    def _explain(self, error: Exception) -> str:
-        return sentences.explain(error, self._clock(), when=sentences.discord_when)
 
     async def _answer(self, interaction: discord.Interaction[DiscordClient], sentence: str) -> None:
         try:

@@ -22,6 +22,7 @@ class DiscordConfig:
         gateway_url: The gateway that belongs to ``api_base``: ``ws://127.0.0.1:9000/gateway``.
         progress_interval_s: Least time between two progress edits of one message. Discord
             lets through about five edits in a row, then makes each one wait.
+        reopen_wait_s: Pause between two rounds of tries to reach Discord at the start.
         retry_waits_s: Pauses before an outside call is tried again; one try more than pauses.
     """
 
@@ -29,6 +30,7 @@ class DiscordConfig:
     api_base: str | None = None
     gateway_url: str | None = None
     progress_interval_s: float = 3.0
+    reopen_wait_s: float = 30.0
     retry_waits_s: tuple[float, ...] = (0.5, 1.0, 2.0, 4.0)
 
     def __post_init__(self) -> None:

@@ -84,18 +84,34 @@ class DiscordDelivery:
         await self._progress.stop(job.id)
         await self._hand_over(address, compose, _nonce(job, "pictures"))
 
-    async def apologise(self, job: Job, sentence: str) -> None:
-        """Put ``sentence`` into the answer or into the channel.
+    async def apologise(self, job: Job, error: Exception) -> None:
+        """Say into the answer or into the channel why there are no pictures.
 
         Raises:
             DeliveryError: It did not arrive.
         """
+        sentence = self.explain(error)
 
         def compose(intro: str) -> tuple[discord.ui.LayoutView, list[discord.File]]:
             return text_card(f"{intro} {sentence}".strip()), []
 
         await self._progress.stop(job.id)
         await self._hand_over(address_from(job.submission.address), compose, _nonce(job, "apology"))
+
+    async def postpone(self, job: Job) -> None:
+        """Say so where the pictures will be; not worth a message of its own.
+
+        Raises:
+            DeliveryError: It did not arrive.
+        """
+        await self._progress.stop(job.id)
+        address = address_from(job.submission.address)
+        if self._client.is_logged_in and address.has_live_token(self._clock()):
+            await self.answer(address, sentences.POSTPONED)
+
+    def explain(self, error: Exception) -> str:
+        """Put ``error`` into words, moments in Discord's own way."""
+        return sentences.explain(error, self._clock(), when=sentences.discord_when)
 
     async def answer(self, address: Address, sentence: str) -> None:
         """Put ``sentence`` into the answer of an interaction that became no job.

@@ -2,7 +2,7 @@
 
 ``GET /`` and ``/jobs/{id}`` are the page; ``POST /api/draw`` asks for pictures;
 ``/api/jobs/{id}`` tells the state of a job and ``/api/jobs/{id}/events`` follows it;
-``/api/allowance`` counts what is left today; ``/healthz`` says that the process answers.
+``/api/allowance`` counts what is left today; ``/healthz`` says whether everything listens.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from bot.jobs import (
     Platform,
     RefusedError,
     Submission,
+    UnavailableError,
 )
 from bot.web import asked, views
 from bot.web.board import Board
@@ -97,6 +98,7 @@ class WebAdapter:
         service: Takes the submissions.
         port: What ``reserve_port`` gave.
         clock: Gives the present (aware, UTC).
+        waiting_for: Names the platforms that are on but not reached; none is healthy.
     """
 
     def __init__(
@@ -106,10 +108,12 @@ class WebAdapter:
         *,
         port: socket.socket,
         clock: Callable[[], datetime],
+        waiting_for: Callable[[], list[str]] = list,
     ) -> None:
         self._config = config
         self._service = service
         self._clock = clock
+        self._waiting_for = waiting_for
         self._gallery = Gallery(config.pictures_dir)
         self._board = Board()
         self._port = port
@@ -156,10 +160,15 @@ class WebAdapter:
         write = partial(self._gallery.write_done, job, drawn)
         self._board.post(job.id, await self._kept(write))
 
-    async def apologise(self, job: Job, sentence: str) -> None:
+    async def apologise(self, job: Job, error: Exception) -> None:
         """Write the sentence and tell open pages."""
+        sentence = sentences.explain(error, self._clock())
         write = partial(self._gallery.write_failed, job, sentence)
         self._board.post(job.id, await self._kept(write))
+
+    async def postpone(self, job: Job) -> None:
+        """Tell open pages; nothing is written, for it is forgotten at the next start."""
+        self._board.post(job.id, views.postponed(job))
 
     async def _kept(self, write: Callable[[], View]) -> View:
         try:
@@ -179,7 +188,7 @@ class WebAdapter:
         app.router.add_get("/api/jobs/{job_id}", self._job)
         app.router.add_get("/api/jobs/{job_id}/events", self._events)
         app.router.add_get("/api/allowance", self._allowance)
-        app.router.add_get("/healthz", _healthz)
+        app.router.add_get("/healthz", self._healthz)
         return app
 
     @web.middleware
@@ -244,6 +253,11 @@ class WebAdapter:
         left = await self._service.allowance_left(_person(request))
         return web.json_response({"left": left}, headers={"Cache-Control": "no-store"})
 
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        if waiting_for := self._waiting_for():
+            return web.json_response({"status": "waiting", "for": waiting_for}, status=503)
+        return web.json_response({"status": "ok"})
+
 
 _EVENT_STREAM: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
 
@@ -269,10 +283,6 @@ async def _page(_request: web.Request) -> web.FileResponse:
     return web.FileResponse(_STATIC / "page.html", headers={"Cache-Control": "no-cache"})
 
 
-async def _healthz(_request: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
-
-
 def _submission(request: web.Request, wanted: asked.Asked) -> Submission:
     person = _person(request)
     event_id = f"{person.id}:{wanted.request_id or uuid.uuid4()}"
@@ -287,7 +297,7 @@ def _status(error: Exception) -> int:
     match error:
         case OverQuotaError():
             return 429
-        case ClosingError():
+        case ClosingError() | UnavailableError():
             return 503
         case _:
             return 400

@@ -1,14 +1,15 @@
 """What the page is told about a job: plain JSON objects, made by pure functions.
 
 Every view has ``job_id``, ``prompt``, ``picture_count`` and ``state``, which is one of
-queued (with ``pictures_ahead``), drawing (``percent``), done (``seed``, ``model``,
-``grid``, ``pictures`` best first, ``timings``) and failed (``sentence``).
+queued (with ``pictures_ahead``), drawing (``percent``), postponed (``sentence``), done
+(``seed``, ``model``, ``grid``, ``pictures`` best first, ``timings``) and failed (``sentence``).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bot.sentences import POSTPONED
 from engine.api import Queued
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def in_progress(job: Job, event: Queued | Drawing) -> View:
     if isinstance(event, Queued):
         return _view(job, "queued", pictures_ahead=event.pictures_ahead)
     return _view(job, "drawing", percent=round(100 * event.fraction))
+
+
+def postponed(job: Job) -> View:
+    """Describe a job that stands still until the next start."""
+    return _view(job, "postponed", sentence=POSTPONED)
 
 
 def done(job: Job, drawn: Drawn) -> View:

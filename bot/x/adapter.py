@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bot import sentences
 from bot.jobs import (
@@ -20,6 +20,7 @@ from bot.jobs import (
     Platform,
     RefusedError,
     Submission,
+    UnavailableError,
     UndeliverableError,
 )
 from bot.x.api import (
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from bot.x.cursors import Cursors
     from bot.x.mentions import Mention
     from engine.api import Drawing, Drawn, Queued
+
+# Reasons to leave mentions where they are: a later look finds them again.
+NOT_NOW: Final = (ClosingError, UnavailableError)
 
 _log = logging.getLogger(__name__)
 
@@ -94,11 +98,22 @@ class XAdapter:
         self._postings: set[asyncio.Task[None]] = set()
         self._in_doubt_ids: set[str] = set()
         self._is_ready = asyncio.Event()
+        self._is_listening = False
         self._is_closed = False
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else "ready" if self._poster else "not started"
         return f"<XAdapter {state}, {len(self._postings)} replies under way, {self._reading!r}>"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether X has accepted the keys."""
+        return self._poster is not None
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether mentions have been read: those from now on are answered."""
+        return self._is_listening and not self._is_closed
 
     async def start(self) -> None:
         """Check the keys and begin to listen.
@@ -146,6 +161,7 @@ class XAdapter:
             cursors=self._cursors,
             pause=self._reading,
             take=lambda mention: self._take(mention, refusals),
+            not_now=NOT_NOW,
         )
         self._is_ready.set()
         self._tasks.start(self._poll_forever(poll, refusals), name="x mentions")
@@ -165,15 +181,19 @@ class XAdapter:
     async def _poll_forever(self, poll: MentionPoll, refusals: Refusals) -> None:
         await self._safely(refusals.resume)
         while True:
-            await self._safely(poll.poll_once)
+            self._is_listening |= await self._safely(poll.poll_once)
             await self._sleep(self._config.poll_interval_s)
 
-    async def _safely(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Run one step; after any failure the next poll reads the same mentions again."""
+    async def _safely(self, step: Callable[[], Awaitable[None]]) -> bool:
+        """Run one step; after any failure the next poll reads the same mentions again.
+
+        Returns:
+            Whether it worked.
+        """
         try:
             await step()
-        except ClosingError:
-            _log.info("x mentions wait for the next start")
+        except NOT_NOW as error:
+            _log.info("x mentions wait reason=%s", type(error).__name__)
         except UnreadablePostError as error:
             _log.error(
                 "x answers nothing because posts arrive without a field missing_field=%s", error
@@ -182,6 +202,9 @@ class XAdapter:
             _log.warning("x poll declined reason=%s", error)
         except Exception:  # noqa: BLE001 (one step of a background task that must go on)
             _log.exception("x poll failed")
+        else:
+            return True
+        return False
 
     async def _take(self, mention: Mention, refusals: Refusals) -> None:
         if await refusals.has_answered(mention):
@@ -190,11 +213,12 @@ class XAdapter:
             await self._service.submit(await self._submission(mention))
         except DuplicateEventError:
             _log.debug("x mention known root_id=%s", mention.root_id)
-        except ClosingError:
+        except NOT_NOW:
             raise
         except (RefusedError, InvalidRequestError) as error:
-            sentence = sentences.explain(error, self._clock(), when=sentences.x_moment)
-            await refusals.refuse(mention, sentence, expires_at=self._expiry(self._clock()))
+            await refusals.refuse(
+                mention, self._explain(error), expires_at=self._expiry(self._clock())
+            )
 
     async def _submission(self, mention: Mention) -> Submission:
         person = Person(platform=Platform.X, id=mention.author_id)
@@ -241,14 +265,20 @@ class XAdapter:
         attachment = Attachment(png=drawn.grid_png, alt_text=alt_text)
         await self._reply(job, sentences.x_answer(picture_count), attachment)
 
-    async def apologise(self, job: Job, sentence: str) -> None:
+    async def apologise(self, job: Job, error: Exception) -> None:
         """Reply to the mention with a sentence, unless pictures arrived there after all.
 
         Raises:
             DeliveryError: It is not known whether the reply arrived.
             UndeliverableError: X will not take it.
         """
-        await self._reply(job, sentence, None)
+        await self._reply(job, self._explain(error), None)
+
+    async def postpone(self, job: Job) -> None:
+        """Say nothing: one reply to a mention is all that X allows, and it will come."""
+
+    def _explain(self, error: Exception) -> str:
+        return sentences.explain(error, self._clock(), when=sentences.x_moment)
 
     async def _reply(self, job: Job, sentence: str, attachment: Attachment | None) -> None:
         reply = Reply(

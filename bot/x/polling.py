@@ -4,11 +4,15 @@ The cursor is the newest post id up to which everything has been handed on. It m
 after all pages of a poll were handed on, so a crash in between reads them again; handing a
 mention on twice is harmless. Each poll starts a minute before the cursor, since X does not
 promise that posts become visible in the order of their ids.
+
+A mention that cannot be taken (a mistake of ours, a field that X never sent before) holds
+the cursor back for a few polls, and never the mentions beside it. Then it is passed over.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bot.x.mentions import UnreadablePostError, read_mention
@@ -27,6 +31,7 @@ CURSOR_NAME = "x.mentions"
 _OVERLAP = 60_000 << 22
 # Source: X API docs, "User mention timeline": at most the 800 newest mentions.
 _REACHABLE_COUNT = 800
+MAX_TAKE_COUNT = 3
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +45,7 @@ class MentionPoll:
         cursors: Keeps the cursor.
         pause: Holds polls back when X asks for it.
         take: Called with each request; returns when it is stored or done with.
+        not_now: What ``take`` raises when no mention can be taken just now.
     """
 
     def __init__(
@@ -50,16 +56,24 @@ class MentionPoll:
         cursors: Cursors,
         pause: Pause,
         take: Callable[[Mention], Awaitable[None]],
+        not_now: tuple[type[Exception], ...],
     ) -> None:
         self._api = api
         self._me = me
         self._cursors = cursors
         self._pause = pause
         self._take = take
+        self._not_now = not_now
+        self._failure_counts: Counter[str] = Counter()
         self._done_ids: set[int] = set()  # of the overlap only
 
     async def poll_once(self) -> None:
-        """Hand all new mentions on, then move the cursor."""
+        """Hand all new mentions on, then move the cursor.
+
+        Raises:
+            Exception: One of ``not_now``; the cursor stays where it is.
+            UnreadablePostError: X has changed its fields; the cursor stays where it is.
+        """
         cursor = await self._cursors.read_cursor(CURSOR_NAME)
         if cursor is None:
             await self._begin()
@@ -67,12 +81,28 @@ class MentionPoll:
         since = max(int(cursor) - _OVERLAP, 0)
         posts = await self._pause.call(lambda: self._posts_since(since))
         fresh = {number: post for number, post in posts.items() if number not in self._done_ids}
-        for mention in self._readable([fresh[number] for number in sorted(fresh)]):
-            await self._take(mention)
+        mentions = self._readable([fresh[number] for number in sorted(fresh)])
+        if not all([await self._is_done_with(mention) for mention in mentions]):
+            return  # the next poll reads them again; taking one twice is harmless
         newest = max([int(cursor), *posts])
         if newest != int(cursor):
             await self._cursors.write_cursor(CURSOR_NAME, str(newest))
         self._done_ids = {number for number in posts if number > newest - _OVERLAP}
+        self._failure_counts.clear()
+
+    async def _is_done_with(self, mention: Mention) -> bool:
+        """Hand a mention on; whether the cursor may pass it."""
+        try:
+            await self._take(mention)
+        except self._not_now:
+            raise
+        except Exception:  # noqa: BLE001 - one request: the others must not wait for it
+            self._failure_counts[mention.root_id] += 1
+            is_given_up = self._failure_counts[mention.root_id] >= MAX_TAKE_COUNT
+            what = "given up" if is_given_up else "kept for another look"
+            _log.exception("x mention failed root_id=%s and is %s", mention.root_id, what)
+            return is_given_up
+        return True
 
     async def _begin(self) -> None:
         """Start at the newest mention there is: what came before the bot is not answered."""

@@ -23,7 +23,8 @@ class ScriptedDelivery:
         self.progress: list[Queued | Drawing] = []
         self.attempts: list[Job] = []
         self.delivered: list[tuple[Job, Drawn]] = []
-        self.apologies: list[tuple[Job, str]] = []
+        self.apologies: list[tuple[Job, Exception]] = []
+        self.postponed: list[Job] = []
         self.errors: deque[Exception] = deque()
         self.progress_error: Exception | None = None
         self.apology_error: Exception | None = None
@@ -43,7 +44,10 @@ class ScriptedDelivery:
             raise self.errors.popleft()
         self.delivered.append((job, drawn))
 
-    async def apologise(self, job: Job, sentence: str) -> None:
-        self.apologies.append((job, sentence))
+    async def apologise(self, job: Job, error: Exception) -> None:
+        self.apologies.append((job, error))
         if self.apology_error:
             raise self.apology_error
+
+    async def postpone(self, job: Job) -> None:
+        self.postponed.append(job)

@@ -106,7 +106,7 @@ function show(view) {
   document.title = `${view.prompt} · imagine`;
   if (byId("status").textContent !== status(view)) byId("status").textContent = status(view);
   byId("percent").textContent = view.state === "drawing" ? `${view.percent} %` : "";
-  byId("progress").hidden = view.state === "done" || view.state === "failed";
+  byId("progress").hidden = ["done", "failed", "postponed"].includes(view.state);
   byId("done").hidden = view.state !== "done";
   if (view.state === "drawing") byId("progress").value = view.percent;
   else byId("progress").removeAttribute("value");
@@ -123,6 +123,8 @@ function status(view) {
         : "Next in the line.";
     case "drawing":
       return "Drawing"; // said once; the steps are shown beside it and not read out
+    case "postponed":
+      return view.sentence;
     case "done":
       return `${pictures(view.pictures.length)}, the best match first.`;
     default:

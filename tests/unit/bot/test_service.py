@@ -15,7 +15,7 @@ from bot.jobs import (
     JobState,
     OverQuotaError,
     Platform,
-    RefusedError,
+    UnavailableError,
     UndeliverableError,
 )
 from bot.sentences import explain
@@ -76,6 +76,22 @@ class House:
 
     async def left(self) -> int | None:
         return await self.service.allowance_left(person())
+
+    async def forbid_state(self, state: str) -> None:
+        """Let the database fail whenever a job would get this state."""
+        fail = (
+            f"CREATE TRIGGER broken BEFORE UPDATE ON jobs WHEN NEW.state = '{state}' "
+            "BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        )
+        await self.database.write(lambda connection: connection.exec_driver_sql(fail))
+
+    async def allow_states(self) -> None:
+        await self.database.write(lambda c: c.exec_driver_sql("DROP TRIGGER broken"))
+
+    @property
+    def said(self) -> list[str]:
+        """The apologies in words."""
+        return [explain(error, self.clock()) for _, error in self.delivery.apologies]
 
 
 @pytest.fixture
@@ -165,7 +181,7 @@ async def test_a_failing_database_refuses_and_tells_the_admin_why(
 ) -> None:
     await house.database.read(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1"))
 
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(UnavailableError) as refusal:
         await house.service.submit(submission(address={"big": "x" * 100_000}))
 
     assert explain(refusal.value, house.clock()) == (
@@ -210,7 +226,7 @@ async def test_pictures_that_cannot_be_drawn_are_given_back_with_an_apology(
     job = await house.service.submit(submission())
     await house.all_done()
 
-    assert [said for _, said in house.delivery.apologies] == [sentence]
+    assert house.said == [sentence]
     assert await house.state_of(job) is JobState.FAILED
     assert await house.left() == 9
 
@@ -247,7 +263,7 @@ async def test_a_delivery_that_never_works_is_given_up_and_given_back(house: Hou
     assert len(house.delivery.attempts) == 5
     assert await house.state_of(job) is JobState.FAILED
     assert await house.left() == 9
-    assert [said for _, said in house.delivery.apologies] == [
+    assert house.said == [
         (
             "The pictures were drawn but could not be sent here. Please try again later. "
             "Nothing was taken from your allowance."
@@ -275,7 +291,7 @@ async def test_a_bug_in_an_adapter_ends_its_job_and_nothing_else(
     await house.all_done()
 
     assert await house.state_of(job) is JobState.FAILED
-    assert [said for _, said in house.delivery.apologies] == [
+    assert house.said == [
         (
             "Something went wrong on the bot's side. Please try again later; "
             "its admin finds the reason in the log."
@@ -398,7 +414,41 @@ async def test_an_engine_that_closes_first_leaves_the_job_to_the_next_start(hous
 
     assert await house.state_of(job) is JobState.DRAWING
     assert house.delivery.apologies == []
+    assert [postponed.id for postponed in house.delivery.postponed] == [job.id]
     assert await house.left() == 6
+
+
+@pytest.mark.parametrize("to", ["drawing", "delivering", "failed"])
+async def test_when_the_database_fails_under_a_job_the_person_is_told_that_it_waits(
+    house: House, to: str
+) -> None:
+    house.engine.errors.extend([DrawingFailedError("no")] if to == "failed" else [])
+    await house.forbid_state(to)
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert [postponed.id for postponed in house.delivery.postponed] == [job.id]
+    assert (house.delivery.delivered, house.delivery.apologies) == ([], [])
+    assert await house.left() == 6
+
+    await house.allow_states()
+    await house.restart()
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.DELIVERED
+    assert await house.left() == 6
+
+
+async def test_when_the_database_fails_after_a_delivery_nothing_more_is_said(house: House) -> None:
+    await house.forbid_state("delivered")
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert len(house.delivery.delivered) == 1
+    assert (house.delivery.postponed, house.delivery.apologies) == ([], [])
+    assert await house.state_of(job) is JobState.DELIVERING
 
 
 @pytest.mark.parametrize("turns", range(0, 40, 3))
