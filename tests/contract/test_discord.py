@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,11 +16,12 @@ from bot.discord.errors import DiscordStartError
 from bot.jobs import Person, Platform
 from bot.service import Service
 from bot.store import Store
-from engine.api import DrawingFailedError
+from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
 from tests.support.clock import Clock
 from tests.support.discord_server import DiscordServer, Exchange, Fault, Message
 from tests.support.factories import database_url
 from tests.support.scripted_engine import ScriptedEngine, solid_png
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -46,6 +48,7 @@ class Bot:
             api_base=server.api_base,
             gateway_url=server.gateway_url,
             progress_interval_s=0.01,
+            reopen_wait_s=0.01,
             retry_waits_s=(0.01, 0.01, 0.01),
         )
         self.ahead = timedelta()
@@ -280,6 +283,37 @@ async def test_a_failed_drawing_ends_in_an_apology(server: DiscordServer, bot: B
     )
 
 
+async def test_an_apology_counts_down_in_discords_own_way(server: DiscordServer, bot: Bot) -> None:
+    bot.engine.errors.append(EngineBusyError(90))
+    async with bot.running():
+        interaction = await server.slash("imagine", A_CAT)
+        message = await interaction.message_when(lambda message: "Too many" in message.text)
+
+    assert re.fullmatch(
+        r"Too many pictures are waiting to be drawn just now\. Try again <t:\d+:R>\. "
+        r"Nothing was taken from your allowance\.",
+        message.text,
+    )
+
+
+async def test_a_job_that_waits_for_the_next_start_says_so_and_is_drawn_then(
+    server: DiscordServer, bot: Bot
+) -> None:
+    bot.engine.errors.append(EngineClosedError("closed"))
+    async with bot.running():
+        interaction = await server.slash("imagine", A_CAT)
+        waiting = await interaction.message_when(lambda message: "had to stop" in message.text)
+        assert waiting.text == (
+            "The bot had to stop before your pictures were done. Wait here: it carries on by "
+            "itself when its admin has started it again."
+        )
+
+    async with bot.running():
+        message = await interaction.pictures()
+
+    assert message.text == A_CAT_DRAWN
+
+
 # ------------------------------------------------------------------------- a bad network
 
 
@@ -471,22 +505,71 @@ async def test_a_refused_connection_stops_the_start_with_a_sentence(
     )
 
 
-async def test_an_unreachable_discord_stops_the_start_with_a_sentence(bot: Bot) -> None:
-    bot.config = DiscordConfig(
-        token="a.token",
-        api_base="http://127.0.0.1:9",
-        gateway_url="ws://127.0.0.1:9",
-        retry_waits_s=(0.01,),
-    )
+async def test_a_token_that_the_gateway_refuses_stops_the_start_with_a_sentence(
+    server: DiscordServer, bot: Bot
+) -> None:
+    server.close_gateway_with = 4004
 
     with pytest.raises(DiscordStartError) as caught:
         async with bot.running():
             pass
 
-    assert str(caught.value) == (
-        "Discord could not be reached: check this machine's network connection and "
-        "discordstatus.com, then start again."
-    )
+    assert str(caught.value).startswith("DISCORD_TOKEN was refused by Discord")
+
+
+async def test_a_discord_that_cannot_be_reached_is_tried_again_until_it_can(
+    server: DiscordServer, bot: Bot
+) -> None:
+    server.faults.append(Fault(method="GET", path="/users/@me", status=503, times=9))
+    async with bot.running() as adapter:
+        assert not adapter.is_listening
+
+        await until(lambda: adapter.is_listening)
+        interaction = await server.slash("imagine", A_CAT)
+        message = await interaction.pictures()
+
+    assert message.text == A_CAT_DRAWN
+    assert not adapter.is_listening
+
+
+async def test_jobs_wait_for_a_discord_that_cannot_be_reached(
+    server: DiscordServer, bot: Bot
+) -> None:
+    bot.engine.open.clear()
+    async with bot.running(grace_s=0):
+        interaction = await server.slash("imagine", A_CAT)
+        await until(lambda: len(bot.engine.requests) == 1)
+    bot.engine.open.set()
+    server.faults.append(Fault(method="GET", path="/users/@me", status=503, times=9))
+
+    async with bot.running():
+        message = await interaction.pictures()
+
+    assert message.text == A_CAT_DRAWN
+
+
+async def test_a_discord_that_says_no_later_is_told_to_the_admin(
+    server: DiscordServer, bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.faults.append(Fault(method="GET", path="/users/@me", status=503, times=5))
+    async with bot.running() as adapter:
+        server.token = "another.token"
+        await until(lambda: "lost for good" in caplog.text)
+        assert not adapter.is_listening
+
+    assert "discord connection lost for good: DISCORD_TOKEN was refused by Discord" in caplog.text
+
+
+async def test_a_discord_that_throws_the_bot_out_is_told_to_the_admin(
+    server: DiscordServer, bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bot.running() as adapter:
+        assert adapter.is_listening
+        await server.break_gateway(code=4004)
+        await until(lambda: "lost for good" in caplog.text)
+        assert not adapter.is_listening
+
+    assert "discord connection lost for good: DISCORD_TOKEN was refused by Discord" in caplog.text
 
 
 async def test_the_log_holds_neither_prompts_nor_tokens(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.jobs import DeliveryError, UndeliverableError
+from bot.jobs import DeliveryError, UnavailableError, UndeliverableError
 from bot.x.adapter import XAdapter, XKeysError
+from bot.x.polling import MAX_TAKE_COUNT
+from engine.api import EngineBusyError, InvalidRequestError
 from tests.support.scripted_engine import drawn
 from tests.support.x_line import NOON, Desk, MemoryCursors, SteppedTime, running_adapter, x_config
 from tests.support.x_server import (
@@ -25,6 +28,8 @@ from tests.support.x_server import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from bot.jobs import Job, Submission
 
 
 @pytest.fixture
@@ -425,10 +430,107 @@ async def test_an_apology_is_a_reply_without_pictures(
         post_id = server.mention("ada", "@imagine_bot a red cube")
         await time.until(lambda: desk.jobs)
         (job,) = desk.jobs.values()
-        await adapter.apologise(job, "Sorry, @ada: see https://example.com for #help, or pay $5.")
+        sentence = "Sorry, @ada: see https://example.com for #help, or pay $5."
+        await adapter.apologise(job, InvalidRequestError(sentence))
 
     (reply,) = server.replies_to(post_id)
     assert reply.text.startswith("Sorry, ada: see  for help, or pay 5. (ref ")
+
+
+async def test_an_apology_names_a_moment_that_stays_right(
+    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+) -> None:
+    desk.is_open.clear()
+    async with running_adapter(server, desk, cursors, time) as adapter:
+        post_id = server.mention("ada", "@imagine_bot a red cube")
+        await time.until(lambda: desk.jobs)
+        (job,) = desk.jobs.values()
+        await adapter.apologise(job, EngineBusyError(90))
+
+    (reply,) = server.replies_to(post_id)
+    assert re.fullmatch(
+        r"Too many pictures are waiting to be drawn just now\. Try again at \d\d:\d\d UTC on "
+        r"\d+ [A-Z][a-z]+\. Nothing was taken from your allowance\. \(ref \w+\)",
+        reply.text,
+    )
+
+
+async def test_a_job_that_waits_for_the_next_start_is_no_reason_to_post(
+    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+) -> None:
+    desk.is_open.clear()
+    async with running_adapter(server, desk, cursors, time) as adapter:
+        server.mention("ada", "@imagine_bot a red cube")
+        await time.until(lambda: desk.jobs)
+        (job,) = desk.jobs.values()
+        await adapter.postpone(job)
+
+    assert server.bot_posts() == []
+
+
+class StumblingDesk(Desk):
+    """Raises ``stumble`` for each prompt that holds the word; counts how often."""
+
+    def __init__(self, time: SteppedTime, stumble: Exception) -> None:
+        super().__init__(time)
+        self.stumble: Exception | None = stumble
+        self.stumble_count = 0
+
+    async def submit(self, submission: Submission) -> Job:
+        if self.stumble and "stumble" in submission.request.prompt:
+            self.stumble_count += 1
+            raise self.stumble
+        return await super().submit(submission)
+
+
+async def test_a_mention_that_cannot_be_taken_holds_up_no_others_and_is_passed_in_the_end(
+    server: XServer,
+    cursors: MemoryCursors,
+    time: SteppedTime,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = StumblingDesk(time, KeyError("a mistake of ours"))
+    async with running_adapter(server, desk, cursors, time):
+        cursor = cursors.values["x.mentions"]
+        broken = server.mention("eve", "@imagine_bot stumble over this")
+        post_id = server.mention("ada", "@imagine_bot a red cube")
+        await time.until(lambda: server.replies_to(post_id))
+        await time.until(lambda: cursors.values["x.mentions"] != cursor)
+        last = server.mention("bob", "@imagine_bot a blue cube")
+        await time.until(lambda: server.replies_to(last))
+
+    assert desk.stumble_count == MAX_TAKE_COUNT
+    assert desk.prompts == ["a red cube", "a blue cube"]
+    assert f"x mention failed root_id={broken} and is given up" in caplog.text
+
+
+async def test_mentions_wait_unanswered_while_the_database_fails(
+    server: XServer, cursors: MemoryCursors, time: SteppedTime
+) -> None:
+    desk = StumblingDesk(time, UnavailableError("the store failed"))
+    async with running_adapter(server, desk, cursors, time):
+        post_id = server.mention("ada", "@imagine_bot do not stumble")
+        await time.until(lambda: desk.stumble_count > 2 * MAX_TAKE_COUNT)
+        desk.stumble = None
+        await time.until(lambda: server.replies_to(post_id))
+
+    (reply,) = server.bot_posts()
+    assert reply.text.startswith("Here are your 9 pictures, drawn by an AI, best first. (ref ")
+
+
+async def test_it_listens_once_mentions_have_been_read(
+    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+) -> None:
+    server.fail(ME, Fault(kind="html", status=502))
+    adapter = XAdapter(x_config(server), desk, cursors, clock=time, sleep=time.sleep)
+
+    await adapter.start()
+    assert (adapter.is_connected, adapter.is_listening) == (False, False)
+
+    await time.until(lambda: adapter.is_listening)
+    assert adapter.is_connected
+    await adapter.close()
+    assert not adapter.is_listening
 
 
 async def test_pictures_are_posted_even_if_their_words_are_declined(
