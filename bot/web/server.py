@@ -213,7 +213,10 @@ class WebAdapter:
             job = await self._accepted(_submission(request, wanted))
         except (InvalidRequestError, RefusedError) as error:
             return refusal(sentences.explain(error, self._clock()), _status(error))
-        await self._kept(partial(self._gallery.write_accepted, job))
+        try:
+            await self._kept(partial(self._gallery.write_accepted, job))
+        except DeliveryError as error:  # its delivery will fail too, and give the quota back
+            return refusal(str(error), 507)
         return web.json_response({"job_id": job.id, "page": f"/jobs/{job.id}"}, status=202)
 
     async def _accepted(self, submission: Submission) -> Job:

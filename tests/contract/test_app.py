@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from bot import app
 from bot.jobs import OverQuotaError, Person, Platform
 from bot.settings import Settings
 from bot.store import Store
 from bot.terminal import NoPicturesError
+from bot.x.adapter import XKeysError
 from engine.api import CheckpointError, DrawingFailedError, DrawRequest
 from tests.support.bot_process import free_port
+from tests.support.broken_database import forbid_state
 from tests.support.clock import Clock
+from tests.support.factories import submission
 from tests.support.scripted_engine import ScriptedEngine, solid_png
 from tests.support.waiting import until
+from tests.support.x_server import ME, Fault, XServer
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
+HEALTHY = 200
+X_ADDRESS = {"mention_id": "5", "root_id": "5", "author_id": "7"}
 OFF = (
     "Loading the model; its first start takes a minute or two longer.",
     "Discord: off. To add it, set DISCORD_TOKEN in .env.",
@@ -57,6 +66,72 @@ async def test_it_runs_until_it_is_cancelled_and_closes_everything(settings: Set
         await running
     assert not engine.is_started
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[list[str]]:
+    """Run the bot until it has said all that it says at its start."""
+    said = list[str]()
+    bot = asyncio.create_task(app.run(settings, announce=said.append, engine=ScriptedEngine()))
+    await until(lambda: bot.done() or len(said) == 4)
+    yield said
+    bot.cancel()
+    with suppress(asyncio.CancelledError):
+        await bot
+
+
+async def health(settings: Settings) -> tuple[int, object]:
+    async with (
+        aiohttp.ClientSession(f"http://127.0.0.1:{settings.web_port}") as http,
+        http.get("/healthz") as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+def with_x(settings: Settings, x: XServer) -> Settings:
+    keys = {name.lower(): SecretStr(value) for name, value in x.environment().items()}
+    return settings.model_copy(update={**keys, "x_api_base": x.url, "x_poll_interval_s": 0.1})
+
+
+async def test_a_platform_that_cannot_be_reached_keeps_nothing_else_down(
+    settings: Settings,
+) -> None:
+    async with XServer() as x:
+        x.fail(ME, Fault(kind="html", status=502))
+        async with running(with_x(settings, x)) as said:
+            assert said[3] == (
+                "X: not reached yet. The bot keeps trying; check this machine's network connection."
+            )
+            assert await health(settings) == (503, {"status": "waiting", "for": ["x"]})
+
+
+async def test_it_is_healthy_once_every_platform_is_listened_to(settings: Settings) -> None:
+    async with XServer() as x, running(with_x(settings, x)) as said:
+        assert said[3] == "X: mentions are answered."
+        async with asyncio.timeout(10):
+            while (await health(settings))[0] != HEALTHY:  # noqa: ASYNC110 - over HTTP
+                await asyncio.sleep(0.01)
+
+
+async def test_wrong_keys_are_told_at_once_even_if_jobs_wait_for_them(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    store = await Store.open(settings.store_url)
+    asked = submission(by=Person(platform=Platform.X, id="7"), address=X_ADDRESS)
+    await store.accept(asked, now=datetime.now(UTC), allowance_count=9)
+
+    async with XServer() as x:
+        wrong = {"x_api_secret": SecretStr("mistyped")}
+        with pytest.raises(XKeysError):
+            async with asyncio.timeout(app.GRACE_S / 2):
+                await app.run(
+                    with_x(settings, x).model_copy(update=wrong),
+                    announce=lambda _: None,
+                    engine=ScriptedEngine(),
+                )
+
+    (waiting,) = await store.unfinished([Platform.X])
+    await store.close()
+    assert waiting.attempt_count <= 1
 
 
 async def test_a_second_bot_on_the_same_data_is_refused(settings: Settings) -> None:
@@ -132,6 +207,21 @@ async def test_a_drawing_that_fails_costs_nothing(settings: Settings, tmp_path: 
         "The pictures could not be drawn. Please try again. Nothing was taken from your allowance."
     )
     assert await left(settings) == 10
+
+
+async def test_a_drawing_whose_database_fails_ends_with_a_sentence(
+    settings: Settings, tmp_path: Path
+) -> None:
+    await app.migrate(settings)
+    forbid_state(settings.data_dir / "imagine.db", "delivering")
+
+    with pytest.raises(NoPicturesError) as caught:
+        await draw(settings, ScriptedEngine(), tmp_path / "cube.png")
+
+    assert str(caught.value) == (
+        "The database failed before the pictures were done. See why with imagine check, then draw "
+        "again; what was taken from your allowance comes back within a day."
+    )
 
 
 async def test_a_drawing_that_cannot_be_written_costs_nothing(

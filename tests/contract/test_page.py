@@ -20,6 +20,7 @@ from bot.store import Store
 from bot.web.config import WebConfig
 from bot.web.server import WebAdapter, WebPortError, reserve_port
 from engine.api import DrawingFailedError
+from tests.support.broken_database import allow_states, forbid_state
 from tests.support.clock import Clock
 from tests.support.factories import database_url
 from tests.support.scripted_engine import ScriptedEngine, solid_png
@@ -169,6 +170,54 @@ async def test_a_job_and_its_pictures_survive_a_restart(tmp_path: Path) -> None:
     async with serving(tmp_path, ScriptedEngine()) as page:
         assert await page.views(accepted["job_id"]) == [done]
         assert (await page.get(done["grid"]))[0] == 200
+
+
+async def state_of(page: Page, job_id: str) -> dict[str, Any]:
+    _, view = await page.get(f"/api/jobs/{job_id}")
+    return json.loads(view)
+
+
+async def test_a_job_whose_database_fails_says_that_it_waits_and_is_drawn_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with serving(tmp_path, ScriptedEngine()) as page:
+        forbid_state(tmp_path / "imagine.db", "delivering")
+        _, accepted = await page.ask(prompt="a green cube", pictures=2, seed=7)
+        await until(lambda: repr(page.service) == "<Service 0 jobs running>")
+        assert await state_of(page, accepted["job_id"]) == {
+            "job_id": accepted["job_id"],
+            "prompt": "a green cube",
+            "picture_count": 2,
+            "state": "postponed",
+            "sentence": (
+                "The bot had to stop before your pictures were done. Wait here: it carries on by "
+                "itself when its admin has started it again."
+            ),
+        }
+
+    allow_states(tmp_path / "imagine.db")
+    async with serving(tmp_path, ScriptedEngine()) as page:
+        await until(lambda: repr(page.service) == "<Service 0 jobs running>")
+        assert (await state_of(page, accepted["job_id"]))["state"] == "done"
+
+
+async def test_a_folder_that_cannot_be_written_is_told_and_costs_nothing(
+    page: Page, tmp_path: Path
+) -> None:
+    (tmp_path / "pictures").touch()
+
+    status, answer = await page.ask(prompt="a green cube", pictures=2)
+    await until(lambda: repr(page.service) == "<Service 0 jobs running>")
+
+    assert (status, answer["error"]) == (
+        507,
+        (
+            f"The pictures cannot be written to {tmp_path}/pictures (Not a directory): make room "
+            "or allow writing."
+        ),
+    )
+    _, left = await page.get("/api/allowance")
+    assert json.loads(left) == {"left": 10}
 
 
 async def test_stopping_ends_the_streams_of_unfinished_jobs(page: Page) -> None:

@@ -23,6 +23,7 @@ from bot.service import FORGOTTEN_AFTER, Service, retry_pauses_s
 from bot.store import Store
 from bot.store.database import Database
 from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
+from tests.support.broken_database import allow_states, forbid_state
 from tests.support.clock import Clock
 from tests.support.factories import database_url, person, submission
 from tests.support.scripted_delivery import ScriptedDelivery
@@ -76,17 +77,6 @@ class House:
 
     async def left(self) -> int | None:
         return await self.service.allowance_left(person())
-
-    async def forbid_state(self, state: str) -> None:
-        """Let the database fail whenever a job would get this state."""
-        fail = (
-            f"CREATE TRIGGER broken BEFORE UPDATE ON jobs WHEN NEW.state = '{state}' "
-            "BEGIN SELECT RAISE(ABORT, 'broken'); END"
-        )
-        await self.database.write(lambda connection: connection.exec_driver_sql(fail))
-
-    async def allow_states(self) -> None:
-        await self.database.write(lambda c: c.exec_driver_sql("DROP TRIGGER broken"))
 
     @property
     def said(self) -> list[str]:
@@ -420,10 +410,10 @@ async def test_an_engine_that_closes_first_leaves_the_job_to_the_next_start(hous
 
 @pytest.mark.parametrize("to", ["drawing", "delivering", "failed"])
 async def test_when_the_database_fails_under_a_job_the_person_is_told_that_it_waits(
-    house: House, to: str
+    house: House, tmp_path: Path, to: str
 ) -> None:
     house.engine.errors.extend([DrawingFailedError("no")] if to == "failed" else [])
-    await house.forbid_state(to)
+    forbid_state(tmp_path / "imagine.db", to)
 
     job = await house.service.submit(submission())
     await house.all_done()
@@ -432,7 +422,7 @@ async def test_when_the_database_fails_under_a_job_the_person_is_told_that_it_wa
     assert (house.delivery.delivered, house.delivery.apologies) == ([], [])
     assert await house.left() == 6
 
-    await house.allow_states()
+    allow_states(tmp_path / "imagine.db")
     await house.restart()
     await house.all_done()
 
@@ -440,8 +430,10 @@ async def test_when_the_database_fails_under_a_job_the_person_is_told_that_it_wa
     assert await house.left() == 6
 
 
-async def test_when_the_database_fails_after_a_delivery_nothing_more_is_said(house: House) -> None:
-    await house.forbid_state("delivered")
+async def test_when_the_database_fails_after_a_delivery_nothing_more_is_said(
+    house: House, tmp_path: Path
+) -> None:
+    forbid_state(tmp_path / "imagine.db", "delivered")
 
     job = await house.service.submit(submission())
     await house.all_done()
