@@ -35,8 +35,9 @@ def main() -> None:
     )
     parser.add_argument("--smoke", action="store_true", help="a few steps only: does it run?")
     options = parser.parse_args()
-    if jax.default_backend() == "cpu":  # gradients of convolutions use one core each
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    # Gradients of convolutions use one core each, so every core is a device. To be said before
+    # JAX looks for devices; without meaning on an accelerator.
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     options.work.mkdir(parents=True, exist_ok=True)
     train(_smoke(Recipe()) if options.smoke else Recipe(), options.work, options.out)
 

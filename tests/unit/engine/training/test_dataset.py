@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.training.dataset import Dataset, dataset
+from engine.training.recipe import Recipe
+from engine.training.scenes import caption, held_out_scenes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+RECIPE = Recipe(seed=3, scene_count=120)
+
+
+def made(folder: Path, recipe: Recipe = RECIPE) -> Dataset:
+    folder.mkdir()
+    return dataset(recipe, folder)
+
+
+def test_the_same_seed_gives_the_same_pictures_and_captions(tmp_path: Path) -> None:
+    first, second = made(tmp_path / "first"), made(tmp_path / "second")
+
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+    assert first.captions == second.captions
+
+
+def test_another_seed_gives_other_scenes(tmp_path: Path) -> None:
+    first = made(tmp_path / "first")
+    second = made(tmp_path / "second", Recipe(seed=4, scene_count=120))
+
+    assert first.captions != second.captions
+
+
+def test_a_dataset_is_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = made(tmp_path / "data")
+
+    second = dataset(RECIPE, tmp_path / "data")
+
+    assert capsys.readouterr().out == "drawing 120 scenes\n"
+    np.testing.assert_array_equal(first.pixels, second.pixels)
+
+
+def test_a_dataset_has_the_size_that_the_recipe_says(tmp_path: Path) -> None:
+    data = made(tmp_path / "data")
+
+    assert (data.pixels.shape, data.pixels.dtype) == ((120, 32, 32, 3), np.uint8)
+    assert {len(wordings) for wordings in data.captions} == {RECIPE.captions_per_scene}
+
+
+def test_no_held_out_scene_is_among_them(tmp_path: Path) -> None:
+    rng = random.Random(0)  # noqa: S311 - wordings, not secrets
+    never = {caption(scene, rng) for scene in held_out_scenes(300, seed=1) for _ in range(5)}
+
+    data = made(tmp_path / "data")
+
+    assert never.isdisjoint(wording for wordings in data.captions for wording in wordings)
+
+
+def test_pictures_are_numbers_from_0_to_1(tmp_path: Path) -> None:
+    data = made(tmp_path / "data")
+
+    pictures = data.pictures(np.arange(100))
+
+    assert pictures.dtype == np.float32
+    assert 0.0 <= pictures.min() < pictures.max() <= 1.0
+    np.testing.assert_array_equal(np.round(pictures * 255), data.pixels[:100])

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from engine.training.fit import Fit
+from engine.training.recipe import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pytest
+
+STAGE = Stage(step_count=8, batch_size=4, peak_rate=1e-2, warmup_steps=2)
+
+
+def fit_in(folder: Path) -> Fit:
+    return Fit("line", nnx.Linear(3, 2, rngs=nnx.Rngs(0)), STAGE, folder)
+
+
+def batch(step: int) -> dict[str, Any]:
+    rng = np.random.default_rng(step)
+    seen = rng.normal(size=(STAGE.batch_size, 3)).astype(np.float32)
+    return {"seen": seen, "wanted": seen[:, :2] * 3}
+
+
+def loss(model: Any, batch: Mapping[str, Any]) -> tuple[jax.Array, dict[str, jax.Array]]:
+    error = jnp.mean((model(batch["seen"]) - batch["wanted"]) ** 2)
+    return error, {"loss": error}
+
+
+def test_a_run_that_is_taken_up_again_ends_where_one_without_a_break_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    unbroken.mkdir()
+    broken.mkdir()
+    whole = fit_in(unbroken)
+    whole.run(loss, batch, until=8)
+    fit_in(broken).run(loss, batch, until=3)
+
+    second = fit_in(broken)
+    second.run(loss, batch, until=8)
+
+    assert capsys.readouterr().out == "line: taken up again at step 3\n"
+    np.testing.assert_array_equal(second.model.kernel[...], whole.model.kernel[...])
+    np.testing.assert_array_equal(second.model.bias[...], whole.model.bias[...])
+
+
+def test_a_step_is_told_what_was_measured(tmp_path: Path) -> None:
+    seen: list[tuple[int, float]] = []
+    fit = fit_in(tmp_path)
+
+    fit.run(
+        loss,
+        batch,
+        until=2,
+        each=lambda fit, measured: seen.append((fit.step, float(measured["loss"]))),
+    )
+
+    assert [step for step, _ in seen] == [1, 2]
+    assert seen[0][1] > 0.0
+
+
+def test_training_goes_on_from_replaced_weights(tmp_path: Path) -> None:
+    fit = fit_in(tmp_path)
+    right = fit.model
+    right.kernel[...] = jnp.asarray([[3.0, 0.0], [0.0, 3.0], [0.0, 0.0]])
+    losses: list[float] = []
+
+    fit.replace(right)
+    fit.run(loss, batch, until=1, each=lambda _, measured: losses.append(float(measured["loss"])))
+
+    assert losses == [0.0]
