@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     NewBot = Callable[..., BotProcess]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 DRAWN_WITHIN_S = 120.0
 SOLD_OUT = re.compile(

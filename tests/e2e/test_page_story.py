@@ -14,7 +14,7 @@ from tests.support.looks import border, decoded, middle, strongest
 if TYPE_CHECKING:
     from tests.support.bot_process import BotProcess
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 BOT_VARIABLES = {"DAILY_PICTURES": "12"}
 

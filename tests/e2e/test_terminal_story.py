@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     NewBot = Callable[..., BotProcess]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 REPORT = re.compile(
     r"4 pictures in cube\.png, best first\. Seed \d+ draws them again\.\n"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     NewBot = Callable[..., BotProcess]
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 DRAWN_WITHIN_S = 120.0
 LISTENS_WITHIN_S = 30.0
