@@ -9,13 +9,11 @@ Source: dalle-mini f0be4de, `modeling.py` (`_sample`); transformers 4.25.1,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 
 class RowOptions(NamedTuple):

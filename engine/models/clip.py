@@ -5,19 +5,16 @@ Source: transformers 4.25.1, `modeling_flax_clip.py`; checked by `tests/golden/t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
 
 from engine.models.config import fields_from
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jaxtyping import Array, Bool, Float, Int
 
 # --- config ---------------------------------------------------------------------------
 

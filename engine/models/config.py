@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from engine.api import CheckpointError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Config = TypeVar("Config")
 

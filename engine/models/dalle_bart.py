@@ -12,19 +12,16 @@ Source: dalle-mini f0be4de, `modeling.py`; checked by `tests/golden/test_dalle_b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
 
 from engine.models.config import fields_from
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jaxtyping import Array, Bool, Float, Int
 
 # --- config ---------------------------------------------------------------------------
 
@@ -130,7 +127,7 @@ class Attention(nnx.Module):
         return Memory(self._heads(self.k(x)), self._heads(self.v(x)))
 
     def attend(
-        self, x: Float[Array, "B N D"], memory: Memory, mask: Bool[Array, "B 1 N M"]
+        self, x: Float[Array, "B N D"], memory: Memory, mask: Bool[Array, "#B 1 #N M"]
     ) -> Float[Array, "B N D"]:
         """Read ``memory`` where ``mask`` is true."""
         q = self._heads(self.q(x))

@@ -12,16 +12,14 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float
 
 from engine.api import CheckpointError
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
 
 FACTOR = 4
 WEIGHTS = Path(__file__).parent.parent / "assets" / "upscaler" / "realesr_animevideov3_x4.npz"

@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from engine.models.config import fields_from
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jaxtyping import Array, Float, Int
 
 # --- config ---------------------------------------------------------------------------
 
