@@ -46,7 +46,7 @@ def train(recipe: Recipe, work: Path, out: Path) -> None:
     """Train the three models of ``recipe``, keeping states in ``work``."""
     started = time.monotonic()
     data = dataset(recipe, work)
-    _train_tokenizers(recipe, data, out)
+    _train_tokenizers(recipe, data, work, out)
     picture_model = vqgan.train(recipe, data, work)
     weights.save_model(weights.VQGAN, picture_model, out / "vqgan", recipe.vqgan_config())
     ranker = clip.train(recipe, data, _clip_tokenizer(recipe, out), work)
@@ -58,13 +58,15 @@ def train(recipe: Recipe, work: Path, out: Path) -> None:
     print(f"done in {(time.monotonic() - started) / 60:.0f} minutes: {out}")
 
 
-def _train_tokenizers(recipe: Recipe, data: Dataset, out: Path) -> None:
+def _train_tokenizers(recipe: Recipe, data: Dataset, work: Path, out: Path) -> None:
     captions = [wording for wordings in data.captions for wording in wordings]
     normalise = TextNormaliser(WordRanks.from_folder(out)).normalise
     some = sorted(set(captions))[:: len(captions) // _CAPTIONS_FOR_WORDS + 1]
     normalised = (normalise(one) for one in some)
     tokenizers.train_bart(normalised, recipe.text_vocab_size, out / "dalle_bart")
-    tokenizers.train_clip(captions, recipe.clip_vocab_size, out / "clip")
+    if not (work / "clip.state").exists():  # a begun model knows its words by these very ids,
+        # and training again gives some words others: the order of hash tables is by chance
+        tokenizers.train_clip(captions, recipe.clip_vocab_size, out / "clip")
     preparation = {
         "crop_size": recipe.side_px,
         "do_center_crop": True,

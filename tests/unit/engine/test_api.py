@@ -14,6 +14,8 @@ from engine.api import (
     SamplingOptions,
 )
 
+A_CAT: dict[str, Any] = {"prompt": "a cat"}
+
 
 def test_a_prompt_alone_is_a_request_for_nine_pictures() -> None:
     request = DrawRequest(prompt="an avocado armchair")
@@ -37,7 +39,7 @@ def test_a_prompt_alone_is_a_request_for_nine_pictures() -> None:
     ids=repr,
 )
 def test_a_request_at_a_limit_is_taken(values: dict[str, Any]) -> None:
-    DrawRequest(**{"prompt": "a cat"} | values)
+    DrawRequest(**(A_CAT | values))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_a_request_that_cannot_be_drawn_says_what_to_change(
     values: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InvalidRequestError) as refusal:
-        DrawRequest(**{"prompt": "a cat"} | values)
+        DrawRequest(**(A_CAT | values))
 
     assert str(refusal.value) == sentence
 
