@@ -163,8 +163,10 @@ class WebAdapter:
     async def apologise(self, job: Job, error: Exception) -> None:
         """Write the sentence and tell open pages."""
         sentence = sentences.explain(error, self._clock())
-        write = partial(self._gallery.write_failed, job, sentence)
-        self._board.post(job.id, await self._kept(write))
+        try:
+            await self._kept(partial(self._gallery.write_failed, job, sentence))
+        finally:  # whoever watches is told even if it cannot be written
+            self._board.post(job.id, views.failed(job, sentence))
 
     async def postpone(self, job: Job) -> None:
         """Tell open pages; nothing is written, for it is forgotten at the next start."""

@@ -560,6 +560,18 @@ async def test_a_discord_that_says_no_later_is_told_to_the_admin(
     assert "discord connection lost for good: DISCORD_TOKEN was refused by Discord" in caplog.text
 
 
+async def test_a_connection_that_is_mended_by_itself_is_one_line_in_the_log(
+    bot: Bot, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with bot.running():
+        logging.getLogger("discord.client").error(  # as discord.py does for each try
+            "Attempting a reconnect in %.2fs", 1.5, exc_info=ConnectionResetError()
+        )
+
+    (record,) = [record for record in caplog.records if record.name == "discord.client"]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+
+
 async def test_a_discord_that_throws_the_bot_out_is_told_to_the_admin(
     server: DiscordServer, bot: Bot, caplog: pytest.LogCaptureFixture
 ) -> None:
