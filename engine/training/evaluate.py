@@ -43,11 +43,18 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=200, help="how many held-out scenes")
     parser.add_argument("--candidates", type=int, default=9, help="pictures of each")
     parser.add_argument("--condition-scale", type=float, help="instead of the checkpoint's")
+    parser.add_argument("--top-k", type=int, help="instead of the checkpoint's")
+    parser.add_argument("--temperature", type=float, help="instead of the checkpoint's")
+    parser.add_argument("--scenes-seed", type=int, default=_SCENES_SEED, help="which scenes")
     parser.add_argument("--sheet", type=Path, help="where the contact sheet goes")
     options = parser.parse_args()
     runner = load_runner(options.checkpoint, options.candidates, None)
-    sampling = SamplingOptions(condition_scale=options.condition_scale)
-    scenes = held_out_scenes(options.scenes, _SCENES_SEED)
+    sampling = SamplingOptions(
+        condition_scale=options.condition_scale,
+        top_k=options.top_k,
+        temperature=options.temperature,
+    )
+    scenes = held_out_scenes(options.scenes, options.scenes_seed)
     pictures = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
     print(evaluate(pictures))
     if options.sheet:

@@ -62,7 +62,7 @@ async def start_and_close(cache: Path) -> float:
 
 async def draw(engine: EngineProcess, count: int) -> float:
     begun_s = time.perf_counter()
-    request = DrawRequest(prompt=f"a red circle on a blue background {count}", picture_count=count, seed=1)
+    request = DrawRequest(prompt="a red circle on a blue background", picture_count=count, seed=1)
     async for event in engine.draw(request):
         if isinstance(event, Drawn):
             return time.perf_counter() - begun_s

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.support.bot_process import ROOT, BotProcess
+from tests.support.bot_process import BotProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,14 +19,10 @@ if TYPE_CHECKING:
 
     NewBot = Callable[..., BotProcess]
 
-DEMO = ROOT / "engine" / "assets" / "demo"
-
 
 @pytest.fixture(scope="module")
 def new_bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewBot]:
     """Make a bot with these variables and data of its own; it ends with the module."""
-    if not (DEMO / "dalle_bart" / "flax_model.msgpack").is_file():
-        pytest.skip("the demo model is not here")
     # Compiled programs are shared, for they are the slow part of a start.
     compiled = tmp_path_factory.getbasetemp() / "compiled"
     compiled.mkdir(exist_ok=True)
