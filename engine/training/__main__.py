@@ -1,7 +1,8 @@
 """Trains the demo checkpoint from nothing: ``python -m engine.training``.
 
-Everything is seeded, and every stage is taken up again where an earlier run stopped. What
-comes out is a checkpoint in the released on-disk format (see ``engine.weights``).
+Everything is seeded but the order in which CLIP's tokenizer numbers equal words, and every
+stage is taken up again where an earlier run stopped. What comes out is a checkpoint in the
+released on-disk format (see ``engine.weights``).
 """
 
 from __future__ import annotations

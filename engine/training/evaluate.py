@@ -32,7 +32,7 @@ DEMO = Path(__file__).parent.parent / "assets" / "demo"
 _SCENES_SEED = 1
 _DRAWING_SEED = 2_022
 _SHEET_COLUMNS = 9
-_CAPTION_PX = 34
+_CAPTION_PX = 48
 _SHEET_CELL_PX = 144
 
 

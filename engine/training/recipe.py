@@ -44,7 +44,9 @@ class Recipe:
         default_factory=lambda: Stage(step_count=3_000, batch_size=32, peak_rate=1.5e-3)
     )
 
-    sampling: dict[str, float] = field(default_factory=lambda: {"condition_scale": 2.5, "top_k": 30})
+    sampling: dict[str, float] = field(
+        default_factory=lambda: {"condition_scale": 2.5, "top_k": 30}
+    )
     """What a request gets that does not say: chosen by `make eval-demo`."""
 
     def vqgan_config(self) -> dict[str, Any]:
