@@ -127,6 +127,8 @@ class Service:
 
         Jobs that are left stay in the store as they are: the next ``start`` resumes them.
         """
+        if self._is_closing and not self._running and not self._accepting:
+            return  # it was closed before
         self._is_closing = True
         await asyncio.gather(*self._accepting, return_exceptions=True)
         if self._running:
