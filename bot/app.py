@@ -15,10 +15,10 @@ import asyncio
 import fcntl
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from bot import sentences, terminal
+from bot.clock import utc_now
 from bot.discord.adapter import DiscordAdapter
 from bot.discord.config import DiscordConfig
 from bot.discord.errors import DiscordStartError
@@ -38,6 +38,7 @@ from engine.client import EngineProcess
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Generator
+    from datetime import datetime
     from pathlib import Path
 
     from pydantic import SecretStr
@@ -78,11 +79,6 @@ class Core:
 
     store: Store
     service: Service
-
-
-def utc_now() -> datetime:
-    """The clock of the running process."""
-    return datetime.now(UTC)
 
 
 async def run(

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from bot import sentences, telemetry
+from bot.clock import utc_now
 from bot.jobs import RefusedError
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import NoPicturesError, OutputError, check_output, output_for
@@ -216,7 +217,7 @@ def _sentence(error: Exception) -> str:
     from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
 
     if isinstance(error, RefusedError):
-        return sentences.explain(error, parts.utc_now())
+        return sentences.explain(error, utc_now())
     if isinstance(error, (*parts.START_ERRORS, NoPicturesError)):
         return str(error)
     logging.getLogger(__name__).debug("unforeseen", exc_info=error)

@@ -275,7 +275,7 @@ def web_not_kept(folder: str, reason: str) -> str:
 
 # ----------------------------------------------------------------------------- the terminal
 
-TERMINAL_STARTING: Final = "Loading the model; its first start takes a minute or two longer."
+TERMINAL_STARTING: Final = "Loading the model; the first start also compiles it."
 TERMINAL_STOPPED: Final = "Stopped."
 TERMINAL_HALTED: Final = (
     "The database failed before the pictures were done. See why with imagine check, then draw "

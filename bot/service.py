@@ -11,10 +11,11 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from bot.clock import Clock, utc_now
 from bot.jobs import ClosingError, DeliveryError, Platform, RefusedError, UnavailableError
 from bot.outcomes import Quota, outcome_of
 from bot.store import StoreError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from bot.store import Store
     from engine.api import Drawing, Engine, Queued
 
-Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
 
 MAX_DELIVERY_ATTEMPTS: Final = 5
@@ -43,11 +43,6 @@ _log = logging.getLogger(__name__)
 _random = SystemRandom()
 
 T = TypeVar("T")
-
-
-def utc_now() -> datetime:
-    """The present, aware, UTC."""
-    return datetime.now(UTC)
 
 
 class Service:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from difflib import get_close_matches
-from importlib.resources import files
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -20,6 +19,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.loopback import require_loopback
+from engine.api import DEMO_CHECKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,10 +50,6 @@ def _setting(must: str, description: str, example: str, **checks: Any) -> Any:
     return Field(
         description=description, json_schema_extra={"must": must, "example": example}, **checks
     )
-
-
-def _demo_checkpoint() -> Path:
-    return Path(str(files("engine"))) / "assets" / "demo"
 
 
 def _secret(description: str) -> Any:
@@ -130,7 +126,7 @@ class Settings(BaseSettings):
     engine_checkpoint: Annotated[
         Path,
         _setting("be a folder", "Folder of the model; without it, the demo model.", ""),
-    ] = Field(default_factory=_demo_checkpoint)
+    ] = Field(default=DEMO_CHECKPOINT)
     engine_slots: Annotated[
         int,
         _setting(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from bot.discord.client import Cursors, DiscordClient
+from bot.clock import utc_now
+from bot.discord.client import DiscordClient
 from bot.discord.commands import Commands
 from bot.discord.delivery import DiscordDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from bot.discord.config import DiscordConfig
-    from bot.jobs import Delivery, Submitter
+    from bot.jobs import Cursors, Delivery, Submitter
 
 CLOSE_WITHIN_S: Final = 5.0
 
@@ -31,7 +32,7 @@ class DiscordAdapter:
         config: DiscordConfig,
         submitter: Submitter,
         cursors: Cursors,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = DiscordClient(config, cursors)
         self._delivery = DiscordDelivery(self._client, config, clock)

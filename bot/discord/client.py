@@ -16,7 +16,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import discord
 import yarl
@@ -29,6 +29,7 @@ from bot.jobs import DeliveryError
 
 if TYPE_CHECKING:
     from bot.discord.config import DiscordConfig
+    from bot.jobs import Cursors
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +43,6 @@ CONNECT_TIMEOUT_S: Final = 30.0
 TALKATIVE_LOGGERS: Final = ("discord.http", "discord.webhook.async_", "discord.gateway")
 
 COMMANDS_CURSOR: Final = "discord.commands"
-
-
-class Cursors(Protocol):
-    """Small values that outlive the process, by name."""
-
-    async def read_cursor(self, name: str) -> str | None:
-        """Return what was last written under ``name``."""
-        ...
-
-    async def write_cursor(self, name: str, value: str) -> None:
-        """Keep ``value`` under ``name``."""
-        ...
 
 
 def point_to(config: DiscordConfig) -> None:

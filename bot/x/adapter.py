@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from bot import sentences
+from bot.clock import utc_now
 from bot.jobs import (
     ClosingError,
     DeliveryError,
@@ -43,10 +44,9 @@ from engine.api import DrawRequest, InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from bot.jobs import Job, Submitter
+    from bot.jobs import Cursors, Job, Submitter
     from bot.x.api import Account, XApi
     from bot.x.config import XConfig
-    from bot.x.cursors import Cursors
     from bot.x.mentions import Mention
     from engine.api import Drawing, Drawn, Queued
 
@@ -58,10 +58,6 @@ _log = logging.getLogger(__name__)
 
 class XKeysError(Exception):
     """X does not accept the keys. ``str(error)`` is a sentence for the admin."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class XAdapter:
@@ -83,7 +79,7 @@ class XAdapter:
         service: Submitter,
         cursors: Cursors,
         *,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._config = config

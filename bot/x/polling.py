@@ -20,8 +20,8 @@ from bot.x.mentions import UnreadablePostError, read_mention
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from bot.jobs import Cursors
     from bot.x.api import Account, Post, XApi
-    from bot.x.cursors import Cursors
     from bot.x.mentions import Mention
     from bot.x.pauses import Pause
 

@@ -19,7 +19,7 @@ from bot.x.delivery import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bot.x.cursors import Cursors
+    from bot.jobs import Cursors
     from bot.x.delivery import Poster
     from bot.x.mentions import Mention
     from bot.x.tasks import Tasks
