@@ -17,10 +17,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+DEMO_CHECKPOINT = Path(__file__).parent / "assets" / "demo"
+"""The folder of the small model that ships with the package."""
 
 MAX_PROMPT_CHARS = 1_000
 MAX_PICTURE_COUNT = 16

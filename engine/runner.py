@@ -118,8 +118,8 @@ class JaxRunner:
         self._read_text = self._jit(_read_text, dalle_bart)
         self._decode_chunk = self._jit(step, dalle_bart, donate=True)
         self._render = self._jit(lambda m, tokens: m(tokens), painter)
-        self._embed_pictures = self._jit(lambda m, x: m.embed_pictures(x), clip)
-        self._score = self._jit(lambda m, p, ids, mask: m.logits(p, m.embed_text(ids, mask)), clip)
+        self._embed_text = self._jit(lambda m, ids, mask: m.embed_text(ids, mask), clip)
+        self._score = self._jit(lambda m, x, text: m.logits(m.embed_pictures(x), text)[:, 0], clip)
         self._place = jax.jit(self._counted(_place), donate_argnums=0)
 
     def _jit(self, function: Callable[..., Any], model: nnx.Module, *, donate: bool = False) -> Any:
@@ -186,11 +186,9 @@ class JaxRunner:
     def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """CLIP logits float32 [n] of pictures uint8 [n, h, w, 3] for the raw prompt."""
         text = self._clip_tokenizer.encode(prompt)
-        ids, mask = text.ids[None], text.mask[None].astype(bool)
+        embedded = self._embed_text(text.ids[None], text.mask[None].astype(bool))
         prepared = self._clip_pixels.prepare(pixels)
-        return _in_batches(
-            lambda batch: self._score(self._embed_pictures(batch), ids, mask)[:, 0], prepared
-        )
+        return _in_batches(lambda batch: self._score(batch, embedded), prepared)
 
     # --- prompts -----------------------------------------------------------------------
 

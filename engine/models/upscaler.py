@@ -13,6 +13,7 @@ import itertools
 import re
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import jax.numpy as jnp
 import numpy as np
@@ -82,7 +83,7 @@ def load_upscaler(path: Path = WEIGHTS) -> Upscaler:
             filled = [
                 (name, _filled(leaf, arrays[_file_name(name)])) for name, leaf in _flat(state)
             ]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, BadZipFile) as error:
         raise CheckpointError(
             f"{path} is missing or damaged; install the package again."
         ) from error

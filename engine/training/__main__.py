@@ -17,6 +17,7 @@ from pathlib import Path
 import jax
 
 from engine import weights
+from engine.api import DEMO_CHECKPOINT
 from engine.text import ClipTokenizer, TextNormaliser, TextTokenizer, WordRanks
 from engine.training import clip, dalle_bart, tokenizers, vqgan
 from engine.training.dataset import Dataset, dataset
@@ -24,13 +25,13 @@ from engine.training.recipe import Recipe
 
 _CAPTIONS_FOR_WORDS = 4_000  # enough to hold every word of the scenes many times
 
-DEMO = Path(__file__).parent.parent / "assets" / "demo"
-
 
 def main() -> None:
     """Train all stages and write the checkpoint."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--out", type=Path, default=DEMO, help="where the checkpoint goes")
+    parser.add_argument(
+        "--out", type=Path, default=DEMO_CHECKPOINT, help="where the checkpoint goes"
+    )
     parser.add_argument(
         "--work", type=Path, default=Path("data/training"), help="pictures, states and losses"
     )

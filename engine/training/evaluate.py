@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from engine.api import SamplingOptions
+from engine.api import DEMO_CHECKPOINT, SamplingOptions
 from engine.process import Placement
 from engine.runner import JaxRunner, load_runner
 from engine.training.judge import evaluate
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from engine.training.scenes import Scene
 
-DEMO = Path(__file__).parent.parent / "assets" / "demo"
 _SCENES_SEED = 1
 _DRAWING_SEED = 2_022
 _SHEET_COLUMNS = 9
@@ -39,7 +38,7 @@ _SHEET_CELL_PX = 144
 def main() -> None:
     """Evaluate a checkpoint from the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--checkpoint", type=Path, default=DEMO)
+    parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT)
     parser.add_argument("--scenes", type=int, default=200, help="how many held-out scenes")
     parser.add_argument("--candidates", type=int, default=9, help="pictures of each")
     parser.add_argument("--condition-scale", type=float, help="instead of the checkpoint's")

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import jax
 
-from engine.api import Drawn, DrawRequest
+from engine.api import DEMO_CHECKPOINT, Drawn, DrawRequest
 from engine.client import EngineProcess
 
-DEMO = Path(__file__).parents[2] / "engine" / "assets" / "demo"
 SLOT_COUNT = 9
 RUNS = 7
 LOAD = [1 + i % 9 for i in range(40)]
@@ -70,7 +69,7 @@ async def draw(engine: EngineProcess, count: int) -> float:
 
 
 def new_engine(cache: Path) -> EngineProcess:
-    return EngineProcess(checkpoint_dir=DEMO, slot_count=SLOT_COUNT, cache_dir=cache)
+    return EngineProcess(checkpoint_dir=DEMO_CHECKPOINT, slot_count=SLOT_COUNT, cache_dir=cache)
 
 
 def report(what: str, seconds: list[float]) -> None:
