@@ -13,7 +13,7 @@ help:
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
 	@echo 'make bench  measure how fast pictures are drawn here'
-	@echo 'make train  train the demo model anew (about two hours)'
+	@echo 'make train  train the demo model anew (an hour or two on two cores)'
 	@echo 'make eval-demo  measure how well the demo model draws what it was told'
 	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
 	@echo 'make clean  remove .venv and caches; data/ stays'
