@@ -79,7 +79,7 @@ def load_upscaler(path: Path = WEIGHTS) -> Upscaler:
     model = nnx.eval_shape(lambda: Upscaler(rngs=nnx.Rngs(0)))
     graph, state = nnx.split(model)
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             filled = [
                 (name, _filled(leaf, arrays[_file_name(name)])) for name, leaf in _flat(state)
             ]
