@@ -116,6 +116,7 @@ async def draw(
     request: DrawRequest,
     output: Path,
     *,
+    singles_dir: Path | None = None,
     show: Callable[[Queued | Drawing], None],
     engine: Engine | None = None,
     clock: Callable[[], datetime] = utc_now,
@@ -136,7 +137,7 @@ async def draw(
         core.service.register(Platform.TERMINAL, delivery)
         await core.service.start()
         try:
-            drawn = await terminal.draw(core.service, delivery, request, output)
+            drawn = await terminal.draw(core.service, delivery, request, output, singles_dir)
         except asyncio.CancelledError:
             await core.service.close(0)
             await _give_up(core.store, delivery.job, clock())

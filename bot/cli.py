@@ -21,8 +21,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from bot import sentences, telemetry
 from bot.clock import utc_now
 from bot.jobs import RefusedError
+from bot.output import OutputError, check_grid, check_singles, output_for
+from bot.report import report_json, report_words
 from bot.settings import Settings, SettingsError, read_settings
-from bot.terminal import NoPicturesError, OutputError, check_output, output_for
+from bot.terminal import NoPicturesError
 from engine.api import DrawRequest, InvalidRequestError, Queued, SamplingOptions
 
 if TYPE_CHECKING:
@@ -99,8 +101,13 @@ def draw(
     pictures: Annotated[int, typer.Option("--pictures", "-n", help="How many, 1 to 16.")] = 9,
     seed: Annotated[int | None, typer.Option(help="Draws the same pictures again.")] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The PNG file to write.")
+        Path | None, typer.Option("--output", "-o", help="The file to write: .png, .webp or .jpg.")
     ] = None,
+    singles: Annotated[
+        Path | None,
+        typer.Option("--all", metavar="DIR", help="A folder for each picture by itself."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell the outcome as JSON.")] = False,
     temperature: Annotated[float | None, typer.Option(help="Above 1 is wilder.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Choose among this share.")] = None,
@@ -108,16 +115,22 @@ def draw(
         float | None, typer.Option(help="How closely to follow the words.")
     ] = None,
 ) -> int:
-    """Draw pictures of PROMPT and write them, best first, in one PNG."""
+    """Draw pictures of PROMPT and write them, best first, in one file."""
     options = SamplingOptions(
         temperature=temperature, top_k=top_k, top_p=top_p, condition_scale=condition_scale
     )
     request = DrawRequest(prompt=_text(prompt), picture_count=pictures, seed=seed, options=options)
-    path = (output or output_for(prompt, Path())).absolute()
-    check_output(path)
+    grid = output or output_for(prompt, Path())
+    check_grid(grid.absolute())
+    if singles is not None:
+        check_singles(singles.absolute(), pictures, grid.absolute())
     settings = read_settings()
     telemetry.configure_logging("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")
-    _report(_drawn(settings, request, path), output or Path(path.name))
+    drawn = _drawn(settings, request, grid.absolute(), singles and singles.absolute())
+    if as_json:
+        report_json(out, drawn, request, grid, singles)
+    else:
+        report_words(out, drawn, grid, singles)
     return 0
 
 
@@ -145,7 +158,7 @@ def migrate() -> int:
     return 0
 
 
-def _drawn(settings: Settings, request: DrawRequest, path: Path) -> Drawn:
+def _drawn(settings: Settings, request: DrawRequest, grid: Path, singles_dir: Path | None) -> Drawn:
     """Draw with a progress bar."""
     from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
 
@@ -160,19 +173,8 @@ def _drawn(settings: Settings, request: DrawRequest, path: Path) -> Drawn:
             else:
                 bar.update(task, description="drawing", total=1.0, completed=event.fraction)
 
-        return _until_signal(parts.draw(settings, request, path, show=show))
-
-
-def _report(drawn: Drawn, path: Path) -> None:
-    scores = " ".join(f"{picture.score:.2f}" for picture in drawn.pictures)
-    times = drawn.timings
-    count = len(drawn.pictures)
-    out.print(sentences.terminal_drawn(str(path), count, drawn.seed), markup=False)
-    out.print(f"Scores: {scores}")
-    out.print(
-        f"Times: waited {times.waited_s:.1f} s, drawn in {times.decoded_s:.1f} s, "
-        f"rendered and ranked in {times.rendered_s:.1f} s."
-    )
+        work = parts.draw(settings, request, grid, singles_dir=singles_dir, show=show)
+        return _until_signal(work)
 
 
 def _look(name: str, look: Callable[[], object]) -> int:

@@ -313,19 +313,72 @@ def terminal_queued(pictures_ahead: int) -> str:
     return f"waiting for {pictures(pictures_ahead)}" if pictures_ahead else "waiting"
 
 
-def terminal_drawn(path: str, count: int, seed: int) -> str:
+def terminal_drawn(path: str, count: int, seed: int, singles: str | None) -> str:
     """Say where the pictures are and how to get them again."""
-    return f"{pictures(count).capitalize()} in {path}, best first. Seed {seed} draws them again."
+    also = "" if singles is None else f", and by themselves in {singles}"
+    return (
+        f"{pictures(count).capitalize()} in {path}, best first{also}. Seed {seed} draws them again."
+    )
 
 
-def terminal_cannot_write(path: str, reason: str) -> str:
-    """Refuse an output file before anything is drawn."""
-    return f"{path} cannot be written ({reason}): choose another file with -o."
+TERMINAL_RANK: Final = "Rank"
+TERMINAL_SCORE: Final = "Score"
+TERMINAL_FILE: Final = "File"
+TERMINAL_SEED: Final = "Seed"
+TERMINAL_MODEL: Final = "Model"
+TERMINAL_WAITED: Final = "Waited"
+TERMINAL_DECODED: Final = "Drawn in"
+TERMINAL_RENDERED: Final = "Rendered and ranked in"
 
 
-def terminal_not_png(path: str) -> str:
+def terminal_seconds(seconds: float) -> str:
+    """Tell a time in the table of a drawing."""
+    return f"{seconds:.1f} s"
+
+
+TERMINAL_OTHER_FILE: Final = "choose another file with -o"
+TERMINAL_OTHER_FOLDER: Final = "choose another folder with --all"
+
+
+def terminal_cannot_write(path: str, reason: str, advice: str) -> str:
+    """Refuse an output file, before anything is drawn if possible."""
+    return f"{path} cannot be written ({reason}): {advice}."
+
+
+def terminal_unknown_kind(path: str) -> str:
     """Refuse an output file of another kind."""
-    return f"{path} must end in .png: that is the kind of file that is written."
+    return (
+        f"{path} must end in .png, .webp, .jpg or .jpeg: those are the kinds of files that are "
+        "written."
+    )
+
+
+def terminal_is_folder(path: str) -> str:
+    """Refuse a folder as the output file."""
+    return f"{path} is a folder: name a file with -o, such as {path.rstrip('/')}/pictures.png."
+
+
+def terminal_no_folder(path: str) -> str:
+    """Refuse a file as the folder of single pictures."""
+    return f"{path} is no folder: {TERMINAL_OTHER_FOLDER}."
+
+
+def terminal_taken(path: str, advice: str) -> str:
+    """Refuse to overwrite what the bot did not make."""
+    return f"{path} exists and was not drawn by this bot: {advice}."
+
+
+def terminal_left_over(path: str) -> str:
+    """Refuse to mix the single pictures of two drawings in one folder."""
+    return (
+        f"{path} would be left among the new pictures from an earlier drawing: remove it, or "
+        f"{TERMINAL_OTHER_FOLDER}."
+    )
+
+
+def terminal_twice(path: str) -> str:
+    """Refuse one name for the grid and a single picture."""
+    return f"{path} would be the grid and a single picture at once: {TERMINAL_OTHER_FILE}."
 
 
 def data_dir_unusable(folder: str, reason: str) -> str:

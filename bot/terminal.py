@@ -1,17 +1,15 @@
-"""One drawing for the person at this terminal: its delivery is the written file."""
+"""One drawing for the person at this terminal: its delivery is the written files."""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
 import os
-import re
-import tempfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot import sentences
+from bot import output, sentences
 from bot.jobs import Person, Platform, Submission, UndeliverableError
 
 if TYPE_CHECKING:
@@ -20,10 +18,6 @@ if TYPE_CHECKING:
 
     from bot.jobs import Job, Submitter
     from engine.api import Drawing, Drawn, DrawRequest, Queued
-
-
-class OutputError(Exception):
-    """The output file cannot be written; the sentence says why."""
 
 
 class NoPicturesError(Exception):
@@ -54,14 +48,15 @@ class TerminalDelivery:
         self._show(event)
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:
-        """Write the grid where the person wanted it."""
-        path = Path(str(job.submission.address["output"]))
+        """Write the pictures where the person wanted them."""
+        address = job.submission.address
+        grid, singles = Path(str(address["output"])), address.get("singles")
+        singles_dir = None if singles is None else Path(str(singles))
         try:
-            await asyncio.to_thread(_replace, path, drawn.grid_png)
-        except OSError as error:
-            sentence = _cannot_write(path, error)
-            self._settle(NoPicturesError(sentence))
-            raise UndeliverableError(sentence) from error
+            await asyncio.to_thread(output.write, drawn, grid, singles_dir)
+        except output.OutputError as error:
+            self._settle(NoPicturesError(str(error)))
+            raise UndeliverableError(str(error)) from error
         self._settle(drawn)
 
     async def apologise(self, job: Job, error: Exception) -> None:  # noqa: ARG002 # one job only
@@ -89,9 +84,13 @@ class TerminalDelivery:
 
 
 async def draw(
-    service: Submitter, delivery: TerminalDelivery, request: DrawRequest, output: Path
+    service: Submitter,
+    delivery: TerminalDelivery,
+    request: DrawRequest,
+    grid: Path,
+    singles_dir: Path | None = None,
 ) -> Drawn:
-    """Ask for pictures and wait until they are in ``output``.
+    """Ask for pictures and wait until they are in ``grid``, and in ``singles_dir`` if given.
 
     Raises:
         RefusedError: Nothing was accepted.
@@ -101,7 +100,10 @@ async def draw(
         person=Person(platform=Platform.TERMINAL, id=user_name()),
         event_id=str(uuid.uuid4()),
         request=request,
-        address={"output": str(output)},
+        address={
+            "output": str(grid),
+            "singles": None if singles_dir is None else str(singles_dir),
+        },
     )
     delivery.job = await service.submit(submission)
     return await delivery.outcome()
@@ -113,45 +115,3 @@ def user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
-
-
-def check_output(path: Path) -> None:
-    """Refuse a file that could not be written later, before anything is drawn.
-
-    Raises:
-        OutputError: With the sentence that says what to change.
-    """
-    if path.suffix.lower() != ".png":
-        raise OutputError(sentences.terminal_not_png(str(path)))
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-        if path.exists():
-            path.open("ab").close()
-    except OSError as error:
-        raise OutputError(_cannot_write(path, error)) from error
-
-
-def output_for(prompt: str, folder: Path) -> Path:
-    """Name a new file in ``folder`` after the prompt: ``a-green-cube.png``."""
-    words = re.findall(r"[a-z0-9]+", prompt.lower())[:8]
-    stem = "-".join(words)[:60] or "imagine"
-    path, number = folder / f"{stem}.png", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}.png"
-    return path
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write all of the file or none of it."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        new.write_bytes(content)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _cannot_write(path: Path, error: OSError) -> str:
-    return sentences.terminal_cannot_write(str(path), error.strerror or str(error))

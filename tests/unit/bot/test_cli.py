@@ -11,7 +11,6 @@ import pytest
 
 from bot.cli import main
 from bot.settings import Settings
-from bot.terminal import output_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +51,34 @@ def own_logging() -> Iterator[None]:
         (["draw", "a", "--seed", "-1"], "The seed must be between 0 and 4294967295, not -1."),
         (["draw", "a", "--top-p", "2"], "The top_p must be between 0.01 and 1.0, not 2.0."),
         (["draw", "a", "--top-p", "nan"], "The top_p must be between 0.01 and 1.0, not nan."),
-        (["draw", "a", "-o", "a.jpg"], "a.jpg must end in .png: that is the kind of file that is"),
+        (
+            ["draw", "a", "-o", "a.gif"],
+            (
+                "a.gif must end in .png, .webp, .jpg or .jpeg: those are the kinds of files that "
+                "are written."
+            ),
+        ),
         (
             ["draw", "a", "-o", "/nowhere/a.png"],
             (
                 "/nowhere/a.png cannot be written (No such file or directory): choose another file "
                 "with -o."
             ),
+        ),
+        (
+            ["draw", "a", "-o", "/"],
+            "/ is a folder: name a file with -o, such as /pictures.png.",
+        ),
+        (
+            ["draw", "a", "--all", "/nowhere/a"],
+            (
+                "/nowhere/a cannot be written (No such file or directory): choose another folder "
+                "with --all."
+            ),
+        ),
+        (
+            ["draw", "a", "-o", "01.png", "--all", "."],
+            "01.png would be the grid and a single picture at once: choose another file with -o.",
         ),
         (["draw", "a", "--colour"], "No such option: --colour. Try imagine --help, or"),
         (["paint"], "No such command 'paint'. Try imagine --help, or imagine draw --help."),
@@ -135,13 +155,6 @@ def test_a_file_that_is_no_database_is_told_with_a_sentence(
         "data/imagine.db is not a SQLite database: move it away, or set DATABASE_URL to another "
         "file.\n"
     )
-
-
-def test_output_is_named_after_the_prompt_and_never_over_another(own_folder: Path) -> None:
-    assert output_for("A green cube!", own_folder) == own_folder / "a-green-cube.png"
-    (own_folder / "a-green-cube.png").touch()
-    assert output_for("A green cube!", own_folder) == own_folder / "a-green-cube-2.png"
-    assert output_for("緑", own_folder) == own_folder / "imagine.png"
 
 
 def test_every_module_can_be_imported_with_an_empty_environment() -> None:
