@@ -314,11 +314,22 @@ def terminal_queued(pictures_ahead: int) -> str:
 
 
 def terminal_drawn(path: str, count: int, seed: int, singles: str | None) -> str:
-    """Say where the pictures are and how to get them again."""
-    also = "" if singles is None else f", and by themselves in {singles}"
+    """Say where the pictures are and how to get them again.
+
+    Args:
+        path: The file of them all.
+        count: How many are in it.
+        seed: Of the request.
+        singles: The folder of those by themselves; ``None`` if there is none.
+    """
+    ranked, alone, them = (", best first", "themselves", "them") if count > 1 else _ONE_DRAWN
+    also = "" if singles is None else f", and by {alone} in {singles}"
     return (
-        f"{pictures(count).capitalize()} in {path}, best first{also}. Seed {seed} draws them again."
+        f"{pictures(count).capitalize()} in {path}{ranked}{also}. Seed {seed} draws {them} again."
     )
+
+
+_ONE_DRAWN: Final = ("", "itself", "it")
 
 
 TERMINAL_RANK: Final = "Rank"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -69,6 +70,15 @@ def test_a_person_reads_which_file_is_which() -> None:
         "   1   17.59   01.png",
         "   2   -0.50   02.png",
     ]
+
+
+def test_one_picture_is_spoken_of_as_one() -> None:
+    console = piped()
+    one = dataclasses.replace(DRAWN, pictures=DRAWN.pictures[:1])
+
+    report_words(console, one, Path("a.png"), Path("cats"))
+
+    assert lines(console)[0] == "1 picture in a.png, and by itself in cats. Seed 7 draws it again."
 
 
 def test_a_program_reads_one_object_on_one_line() -> None:
