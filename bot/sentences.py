@@ -322,14 +322,12 @@ def terminal_drawn(path: str, count: int, seed: int, singles: str | None) -> str
         seed: Of the request.
         singles: The folder of those by themselves; ``None`` if there is none.
     """
-    ranked, alone, them = (", best first", "themselves", "them") if count > 1 else _ONE_DRAWN
-    also = "" if singles is None else f", and by {alone} in {singles}"
-    return (
-        f"{pictures(count).capitalize()} in {path}{ranked}{also}. Seed {seed} draws {them} again."
-    )
-
-
-_ONE_DRAWN: Final = ("", "itself", "it")
+    where, again = f"{pictures(count)} in {path}", f"Seed {seed} draws"
+    if count == 1:
+        alone = "" if singles is None else f", and by itself in {singles}"
+        return f"{where}{alone}. {again} it again."
+    alone = "" if singles is None else f", and by themselves in {singles}"
+    return f"{where}, best first{alone}. {again} them again."
 
 
 TERMINAL_RANK: Final = "Rank"

@@ -128,6 +128,17 @@ def test_a_picture_says_how_it_was_made(
     assert read_info(encode(square(0, 1), made)) == made
 
 
+@pytest.mark.parametrize(
+    "prompt", HARD_PROMPTS, ids=["cats", "controls", "half", "markup", "quotes"]
+)
+def test_the_mark_can_be_read_whatever_the_prompt_holds(prompt: str) -> None:
+    packet = ET.fromstring(marks.xmp(prompt))  # noqa: S314 - written here
+
+    said = packet.findtext(".//{http://purl.org/dc/elements/1.1/}description//{*}li")
+    assert said is not None
+    assert len(said) == len(prompt)
+
+
 def test_a_prompt_longer_than_any_is_refused_before_it_overflows_a_file() -> None:
     with pytest.raises(ValueError, match="too long for a file"):
         info(prompt="a" * (MAX_PROMPT_CHARS + 1))
