@@ -1,7 +1,7 @@
 """The files that a drawing at the terminal leaves: looked at before, written after.
 
-Nothing is overwritten but pictures that the bot itself drew earlier, which say so in their
-metadata. Everything here blocks on the disk; callers in an event loop use a thread.
+Nothing is overwritten but empty files and pictures that the bot itself drew earlier, which
+say so in their metadata. Everything here blocks on the disk; callers in an event loop use a thread.
 """
 
 from __future__ import annotations
@@ -173,6 +173,11 @@ def _try_folder(folder: Path) -> None:
 def _check_replaceable(path: Path, advice: str) -> None:
     if not path.exists():
         return
-    if not path.is_file() or read_info(path.read_bytes()) is None:
+    if not path.is_file() or not _may_be_lost(path.read_bytes()):
         raise OutputError(sentences.terminal_taken(str(path), advice))
     path.open("ab").close()
+
+
+def _may_be_lost(content: bytes) -> bool:
+    """Whether it is nothing (as ``mktemp`` leaves it) or a picture of ours."""
+    return not content or read_info(content) is not None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import resource
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -131,6 +132,22 @@ def test_a_file_that_was_not_drawn_is_not_overwritten(tmp_path: Path) -> None:
         f"{path} exists and was not drawn by this bot: choose another file with -o."
     )
     assert content(tmp_path) == {"aunt.png": FOREIGN}
+
+
+def test_an_empty_file_may_be_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "tmp.png"
+    path.touch()
+
+    check_grid(path)
+
+
+def test_what_is_no_file_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.png"
+    os.mkfifo(path)
+
+    assert refusal(lambda: check_grid(path)) == (
+        f"{path} exists and was not drawn by this bot: choose another file with -o."
+    )
 
 
 def test_a_folder_whose_pictures_were_drawn_earlier_may_be_used_again(tmp_path: Path) -> None:
