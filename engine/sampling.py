@@ -15,6 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt32
 
+SHORTLIST = 256
+"""Most rows choose among so few tokens that the vocabulary need not be sorted for them."""
+
 
 class RowOptions(NamedTuple):
     """The sampling options of each row; ``top_k`` 0 and ``top_p`` 1 are "off"."""
@@ -36,6 +39,42 @@ def guide(
     """
     guided = unconditioned + scale[:, None] * (conditioned - unconditioned)
     return jnp.where(scale[:, None] == 1.0, conditioned, guided)
+
+
+def sample(
+    logits: Float[Array, "B V"], options: RowOptions, noise: Float[Array, "B V"]
+) -> Int[Array, " B"]:
+    """Draw each row's token: ``choose(warp(logits, options), noise)``, without its sort.
+
+    A row that leaves all tokens in needs no order, one that keeps ``SHORTLIST`` or fewer by
+    top-k needs only those; what is left, such as top-p alone, sorts the vocabulary. A row's
+    token does not depend on which way the others take.
+    """
+    scores = logits / options.temperature[:, None]
+    width = scores.shape[1]
+    short = min(SHORTLIST, width)
+    takes_all = ((options.top_k == 0) | (options.top_k >= width)) & (options.top_p >= 1.0)
+    takes_few = (options.top_k > 0) & (options.top_k <= short)
+    token = jnp.where(
+        takes_all, choose(scores, noise), _choose_among_few(scores, options, noise, short)
+    )
+    needs_order = ~(takes_all | takes_few)
+
+    def with_order() -> Int[Array, " B"]:
+        return jnp.where(needs_order, choose(warp(logits, options), noise), token)
+
+    return jax.lax.cond(jnp.any(needs_order), with_order, lambda: token)
+
+
+def _choose_among_few(
+    scores: Float[Array, "B V"], options: RowOptions, noise: Float[Array, "B V"], count: int
+) -> Int[Array, " B"]:
+    ranked, ids = jax.lax.top_k(scores, count)  # of equals, those with lower ids first
+    kept = _within_top_k(ranked, options.top_k)
+    kept &= _within_top_p(jnp.where(kept, ranked, -jnp.inf), options.top_p)
+    noisy = ranked + jnp.take_along_axis(noise, ids, axis=1)
+    best = jnp.argmax(jnp.where(kept, noisy, -jnp.inf), axis=1)
+    return jnp.take_along_axis(ids, best[:, None], axis=1)[:, 0].astype(jnp.int32)
 
 
 def warp(logits: Float[Array, "B V"], options: RowOptions) -> Float[Array, "B V"]:
