@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.api import SamplingOptions
-from engine.process import Placement
+from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from tests.support.tiny import tiny_checkpoint
 
@@ -20,7 +20,11 @@ SOME = SamplingOptions(temperature=0.9, top_k=40, top_p=0.95, condition_scale=3.
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
-    runner = load_runner(tiny_checkpoint(tmp_path_factory.mktemp("tiny")), 3, None)
+    runner = load_runner(
+        RunnerSettings(
+            checkpoint_dir=tiny_checkpoint(tmp_path_factory.mktemp("tiny")), slot_count=3
+        )
+    )
     runner.warm_up()
     return runner
 
