@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.api import InvalidRequestError
 from engine.messages import Failed, FromEngine, Wrong
+from engine.pace import Backlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class Finisher:
         submit: Submit,
         wake: Callable[[], None],
         max_pictures: int,
+        clock: Callable[[], float],
     ) -> None:
         """Begin with nothing to do.
 
@@ -47,6 +49,7 @@ class Finisher:
             submit: Runs work, one piece after the other.
             wake: Called by the second thread whenever a piece of work is done.
             max_pictures: With how many in its hands it has no room for more.
+            clock: Tells how long the present piece of work has taken.
         """
         self._send = send
         self._submit = submit
@@ -55,6 +58,8 @@ class Finisher:
         self._lock = threading.Lock()
         self._pictures: dict[RequestId, int] = {}  # of work that nobody gave up
         self._running_count = 0  # of pieces of work, given up or not, that are not done
+        self._clock = clock
+        self._at_work: tuple[RequestId, float] | None = None  # on what, and since when
 
     def __repr__(self) -> str:
         return f"<Finisher {self.picture_count} pictures, {self._running_count} pieces of work>"
@@ -64,6 +69,21 @@ class Finisher:
         """Pictures that wait for it or are in its hands."""
         with self._lock:
             return sum(self._pictures.values())
+
+    @property
+    def backlog(self) -> Backlog:
+        """How far behind it is."""
+        with self._lock:
+            count = sum(self._pictures.values())
+            if self._at_work is None:
+                return Backlog(waiting_count=count)
+            request_id, begun_at_s = self._at_work
+            begun_count = self._pictures.get(request_id, 0)
+            return Backlog(
+                waiting_count=count - begun_count,
+                begun_count=begun_count,
+                begun_for_s=self._clock() - begun_at_s,
+            )
 
     @property
     def is_idle(self) -> bool:
@@ -118,8 +138,10 @@ class Finisher:
     def _finish(self, request_id: RequestId, work: Callable[[], FromEngine]) -> None:
         if request_id not in self._pictures:
             return  # given up while it waited
+        self._at_work = request_id, self._clock()
         answer = _answer_of(request_id, work)
         with self._lock:
+            self._at_work = None
             is_wanted = self._pictures.pop(request_id, None) is not None
         if is_wanted:
             self._send(answer)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 import numpy as np
 
 from engine import rendering
-from engine.api import Drawing, DrawRequest, EngineStats, Preview, Queued
+from engine.api import MAX_PICTURE_COUNT, Drawing, DrawRequest, EngineStats, Preview, Queued
 from engine.contract import Placement
 from engine.finisher import Finisher
 from engine.memory import resident_bytes
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from engine.contract import Runner
     from engine.finisher import Submit
+    from engine.pace import Outlook
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +108,11 @@ class EngineLoop:
         self._clock = clock
         self._pace = Pace(clock)
         self._finisher = Finisher(
-            send, submit=submit, wake=wake, max_pictures=2 * max(16, runner.slot_count)
+            send,
+            submit=submit,
+            wake=wake,
+            max_pictures=2 * max(MAX_PICTURE_COUNT, runner.slot_count),
+            clock=clock,
         )
         self._scheduler = Scheduler(
             slot_count=runner.slot_count,
@@ -115,7 +120,7 @@ class EngineLoop:
             max_waiting=max_waiting_pictures,
         )
         self._sketches: dict[RequestId, _Sketch] = {}
-        self._forecasts: Iterator[Forecast] | None = None
+        self._forecasts: tuple[Iterator[Forecast], Outlook | None] | None = None
         self._forecast_at_s = clock()
         self._line_has_moved = False
         self._alive_at_s = clock()
@@ -156,7 +161,7 @@ class EngineLoop:
         if span:
             self._runner.step()
             self._finish()
-            self._tell_begun(self._scheduler.begun())
+            self._tell_begun()
             self._pace.note_chunk(span, self._clock() - begun_at_s)
         self._tell_waiting()
         self._say_that_it_turns()
@@ -231,7 +236,7 @@ class EngineLoop:
             return
         self._line_has_moved = True
         # Told before the runner sees it: should it take the process down, it is known who did.
-        self._tell_begun(self._scheduler.begun())
+        self._tell_begun()
         for request_id, its_seats in seats.items():
             self._place(self._sketches[request_id], its_seats)
 
@@ -269,12 +274,7 @@ class EngineLoop:
             decoded_at_s=self._clock(),
         )
         tokens = np.stack([sketch.tokens[index] for index in range(request.picture_count)])
-        eta_s = self._pace.eta_s(
-            chunks_left=0,
-            span=1,
-            pictures_before=self._finisher.picture_count,
-            picture_count=request.picture_count,
-        )
+        eta_s = _eta_s(self._outlook(), 0, request)
         self._send(Told(request_id=request_id, event=Drawing(fraction=1.0, eta_s=eta_s)))
 
         def draw_up() -> Told:
@@ -324,13 +324,21 @@ class EngineLoop:
     def _tell_place(self, request_id: RequestId) -> None:
         """Tell a newcomer where it waits; far behind, as if it came last."""
         self._line_has_moved = True
-        near = itertools.islice(self._scheduler.waiting(), _PLACES_LOOKED_AT)
-        its_own = (forecast for forecast in near if forecast.request_id == request_id)
-        self._tell(next(its_own, None) or self._scheduler.at_worst(request_id))
+        outlook = self._outlook_beyond_the_begun()
+        for forecast in itertools.islice(self._scheduler.waiting(), _PLACES_LOOKED_AT):
+            sketch = self._sketches[forecast.request_id]
+            if forecast.request_id == request_id:
+                return self._tell(forecast, outlook)
+            _eta_s(outlook, forecast.chunks_left, sketch.request)
+        worst = self._scheduler.at_worst(request_id)
+        if outlook is not None and worst.pictures_ahead:
+            outlook.pass_over(worst.pictures_ahead)
+        return self._tell(worst, outlook)
 
-    def _tell_begun(self, begun: Iterable[Forecast]) -> None:
-        for forecast in begun:
-            self._tell(forecast)
+    def _tell_begun(self) -> None:
+        outlook = self._outlook()
+        for forecast in self._scheduler.begun():
+            self._tell(forecast, outlook)
             self._perhaps_show(self._sketches[forecast.request_id], forecast.fraction)
 
     def _tell_waiting(self) -> None:
@@ -340,18 +348,32 @@ class EngineLoop:
                 return
             self._line_has_moved = False
             self._forecast_at_s = self._clock() + TOLD_EVERY_S
-            self._forecasts = self._scheduler.waiting()
-        forecasts = list(itertools.islice(self._forecasts, _FORECASTS_A_TURN))
+            self._forecasts = self._scheduler.waiting(), self._outlook_beyond_the_begun()
+        waiting, outlook = self._forecasts
+        forecasts = list(itertools.islice(waiting, _FORECASTS_A_TURN))
         for forecast in forecasts:
-            self._tell(forecast)
+            self._tell(forecast, outlook)
         if len(forecasts) < _FORECASTS_A_TURN:
             self._forecasts = None
 
-    def _tell(self, forecast: Forecast) -> None:
+    def _outlook(self) -> Outlook | None:
+        """Look ahead from now; with everybody's slots while somebody waits."""
+        slots_needed = self._scheduler.held_count + self._scheduler.waiting_count
+        span = max(self._scheduler.span, min(slots_needed, self._runner.slot_count))
+        return self._pace.outlook(span=span, backlog=self._finisher.backlog)
+
+    def _outlook_beyond_the_begun(self) -> Outlook | None:
+        outlook = self._outlook()
+        for forecast in self._scheduler.begun():
+            request = self._sketches[forecast.request_id].request
+            _eta_s(outlook, forecast.chunks_left, request)
+        return outlook
+
+    def _tell(self, forecast: Forecast, outlook: Outlook | None) -> None:
         sketch = self._sketches.get(forecast.request_id)
         if sketch is None:
             return
-        eta_s = self._eta_s(forecast, sketch.request.picture_count)
+        eta_s = _eta_s(outlook, forecast.chunks_left, sketch.request)
         if forecast.pictures_ahead is None:
             self._tell_event(sketch, Drawing(fraction=forecast.fraction, eta_s=eta_s))
         elif not isinstance(sketch.last_event, Drawing):
@@ -367,20 +389,16 @@ class EngineLoop:
         sketch.last_event, sketch.told_at_s = event, now_s
         self._send(Told(request_id=sketch.draw.request_id, event=event))
 
-    def _eta_s(self, forecast: Forecast, picture_count: int) -> float | None:
-        waits = forecast.pictures_ahead is not None
-        slots_needed = self._scheduler.held_count + self._scheduler.waiting_count
-        return self._pace.eta_s(
-            chunks_left=forecast.chunks_left,
-            span=min(slots_needed, self._runner.slot_count) if waits else self._scheduler.span,
-            pictures_before=forecast.pictures_before + self._finisher.picture_count,
-            picture_count=picture_count,
-        )
-
     def _say_that_it_turns(self) -> None:
         if self._clock() >= self._alive_at_s + _ALIVE_EVERY_S:
             self._alive_at_s = self._clock()
             self._send(Alive())
+
+
+def _eta_s(outlook: Outlook | None, chunks_left: int, request: DrawRequest) -> float | None:
+    if outlook is None:
+        return None
+    return outlook.done_after_s(chunks_left=chunks_left, picture_count=request.picture_count)
 
 
 def _where(event: Queued | Drawing | None) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -50,25 +51,58 @@ class Pace:
         high, low = self._chunk_s[above].value, self._chunk_s[below].value
         return high if above <= below else low + (high - low) * (span - below) / (above - below)
 
-    def eta_s(
-        self, *, chunks_left: int, span: int, pictures_before: int, picture_count: int
-    ) -> float | None:
-        """How long until a request is done; ``None`` before anything was seen.
-
-        Its pictures are rendered when the last one is drawn and those of everybody before
-        it are rendered: whichever takes longer.
+    def outlook(self, *, span: int, backlog: Backlog) -> Outlook | None:
+        """Begin to forecast when requests are done; ``None`` before anything was seen.
 
         Args:
-            chunks_left: Chunks until its last picture is drawn.
-            span: The slots in use while they are drawn.
-            pictures_before: Pictures that are rendered before its own.
-            picture_count: Its own.
+            span: The slots in use meanwhile.
+            backlog: What is drawn and not yet rendered.
         """
         chunk_s = self.chunk_s(span)
         if chunk_s is None:
             return None
-        picture_s = self._picture_s.value
-        return max(chunks_left * chunk_s, pictures_before * picture_s) + picture_count * picture_s
+        return Outlook(chunk_s=chunk_s, picture_s=self._picture_s.value, backlog=backlog)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What is drawn and waits to be rendered.
+
+    Attributes:
+        waiting_count: Pictures of which nothing was done yet.
+        begun_count: Pictures that are being rendered.
+        begun_for_s: Since when.
+    """
+
+    waiting_count: int = 0
+    begun_count: int = 0
+    begun_for_s: float = 0.0
+
+
+class Outlook:
+    """Follows requests, in the order in which they are drawn, through the second thread.
+
+    A request is rendered when its last picture is drawn and everything before it is
+    rendered. Example: a chunk takes 1 s, a picture 2 s; one request of 3 pictures is drawn
+    after 4 chunks and done after 10 s, the next one of 1 picture is drawn after 5 chunks
+    and done after 12 s.
+    """
+
+    def __init__(self, *, chunk_s: float, picture_s: float, backlog: Backlog) -> None:
+        self._chunk_s = chunk_s
+        self._picture_s = picture_s
+        being_rendered_s = max(0.0, backlog.begun_count * picture_s - backlog.begun_for_s)
+        self._rendered_s = being_rendered_s + backlog.waiting_count * picture_s
+
+    def done_after_s(self, *, chunks_left: int, picture_count: int) -> float:
+        """How long until the next request is done."""
+        drawn_s = chunks_left * self._chunk_s
+        self._rendered_s = max(self._rendered_s, drawn_s) + picture_count * self._picture_s
+        return self._rendered_s
+
+    def pass_over(self, picture_count: int) -> None:
+        """Let pictures be rendered before the next request, of which no more is known."""
+        self._rendered_s += picture_count * self._picture_s
 
 
 class Rate:

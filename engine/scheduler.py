@@ -49,14 +49,12 @@ class Forecast:
         pictures_ahead: Pictures drawn before its first; ``None`` once that has begun.
         fraction: Which part (0 to 1) of its chunks is drawn.
         chunks_left: Chunks until its last picture is drawn.
-        pictures_before: Pictures of all requests that are complete before this one.
     """
 
     request_id: RequestId
     pictures_ahead: int | None
     fraction: float
     chunks_left: int
-    pictures_before: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -217,20 +215,15 @@ class Scheduler:
     def begun(self) -> list[Forecast]:
         """Forecast the requests that have begun, in the order of their completion."""
         left = {name: self._chunks_left(request) for name, request in self._begun.items()}
-        forecasts: list[Forecast] = []
-        pictures_before = 0
-        for request_id in sorted(left, key=left.__getitem__):
-            forecasts.append(
-                Forecast(
-                    request_id=request_id,
-                    pictures_ahead=None,
-                    fraction=self.fraction(request_id),
-                    chunks_left=left[request_id],
-                    pictures_before=pictures_before,
-                )
+        return [
+            Forecast(
+                request_id=request_id,
+                pictures_ahead=None,
+                fraction=self.fraction(request_id),
+                chunks_left=left[request_id],
             )
-            pictures_before += self._begun[request_id].picture_count
-        return forecasts
+            for request_id in sorted(left, key=left.__getitem__)
+        ]
 
     def waiting(self) -> Iterator[Forecast]:
         """Forecast the requests that have not begun, in the order in which they will.
@@ -240,32 +233,25 @@ class Scheduler:
         """
         moves = self._moves()
         position = self._entering.waiting_count if self._entering else 0
-        before = sum(request.picture_count for request in self._begun.values())
         for request_id in self._line.order():
-            if request_id not in self._line:
-                continue  # it has begun or left since this forecast was begun
-            request = self._requests[request_id]
-            yield self._forecast(request, position, before, moves)
-            position += request.picture_count
-            before += request.picture_count
+            if request_id in self._line:  # or else it has begun or left meanwhile
+                request = self._requests[request_id]
+                yield self._forecast(request, position, moves)
+                position += request.picture_count
 
     def at_worst(self, request_id: RequestId) -> Forecast:
         """Forecast a request that waits as if it came last: quick, however long the line."""
         request = self._requests[request_id]
         position = self._waiting_count - request.picture_count
-        before = sum(begun.picture_count for begun in self._begun.values()) + position
-        return self._forecast(request, position, before, self._moves())
+        return self._forecast(request, position, self._moves())
 
-    def _forecast(
-        self, request: _Request, position: int, before: int, moves: list[int]
-    ) -> Forecast:
+    def _forecast(self, request: _Request, position: int, moves: list[int]) -> Forecast:
         is_next = position < len(self._free)
         return Forecast(
             request_id=request.request_id,
             pictures_ahead=0 if is_next else position + len(self._held),
             fraction=0.0,
             chunks_left=self._chunks_until_done(position + request.picture_count - 1, moves),
-            pictures_before=before,
         )
 
     def _chunks_left(self, request: _Request) -> int:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.pace import Pace, Rate
+from engine.pace import Backlog, Outlook, Pace, Rate
 
 
 class Now:
@@ -24,12 +26,14 @@ def pace(now: Now) -> Pace:
     return Pace(now)
 
 
-def eta_s(pace: Pace, *, chunks: int = 10, before: int = 0, count: int = 2) -> float | None:
-    return pace.eta_s(chunks_left=chunks, span=4, pictures_before=before, picture_count=count)
+def outlook(pace: Pace, **backlog: Any) -> Outlook:
+    outlook = pace.outlook(span=4, backlog=Backlog(**backlog))
+    assert outlook is not None
+    return outlook
 
 
 def test_before_anything_was_seen_nothing_is_said(pace: Pace) -> None:
-    assert eta_s(pace) is None
+    assert pace.outlook(span=4, backlog=Backlog()) is None
     assert pace.chunk_s(4) is None
 
 
@@ -37,14 +41,37 @@ def test_the_chunks_left_and_the_rendering_add_up(pace: Pace) -> None:
     pace.note_chunk(4, 0.5)
     pace.note_pictures(4, 2.0)
 
-    assert eta_s(pace, chunks=10, count=2) == 6.0
+    assert outlook(pace).done_after_s(chunks_left=10, picture_count=2) == 6.0
 
 
-def test_what_is_rendered_before_may_take_longer_than_the_chunks(pace: Pace) -> None:
-    pace.note_chunk(4, 0.5)
-    pace.note_pictures(4, 8.0)
+def test_a_request_is_rendered_after_those_drawn_before_it(pace: Pace) -> None:
+    pace.note_chunk(4, 1.0)
+    pace.note_pictures(1, 2.0)
+    ahead = outlook(pace)
 
-    assert eta_s(pace, chunks=10, before=9, count=2) == 22.0
+    assert ahead.done_after_s(chunks_left=4, picture_count=3) == 10.0
+    assert ahead.done_after_s(chunks_left=5, picture_count=1) == 12.0
+    assert ahead.done_after_s(chunks_left=20, picture_count=1) == 22.0
+
+
+def test_what_waits_to_be_rendered_comes_first(pace: Pace) -> None:
+    pace.note_chunk(4, 1.0)
+    pace.note_pictures(1, 2.0)
+
+    ahead = outlook(pace, waiting_count=3, begun_count=2, begun_for_s=1.5)
+    late = outlook(pace, waiting_count=3, begun_count=2, begun_for_s=99.0)
+
+    assert ahead.done_after_s(chunks_left=1, picture_count=1) == 6 + 2.5 + 2
+    assert late.done_after_s(chunks_left=1, picture_count=1) == 6 + 2
+
+
+def test_pictures_that_are_passed_over_take_their_time(pace: Pace) -> None:
+    pace.note_chunk(4, 1.0)
+    pace.note_pictures(1, 2.0)
+    ahead = outlook(pace)
+    ahead.pass_over(5)
+
+    assert ahead.done_after_s(chunks_left=1, picture_count=1) == 12.0
 
 
 def test_a_span_never_seen_lies_between_its_neighbours(pace: Pace) -> None:
