@@ -146,12 +146,12 @@ class Supervisor:
                 lived_s = await self._run_once(started)
             except Exception as error:
                 failure, failed_count = _as_engine_error(error), failed_count + 1
-                logger.exception("engine start failed times=%d", failed_count)
-                is_hopeless = isinstance(failure, CheckpointError)
-                if is_hopeless or failed_count >= MAX_FAILED_STARTS or not started.done():
-                    self._listener.gave_up(failure)
                 if not started.done():
+                    self._listener.gave_up(failure)
                     return started.set_exception(failure)
+                logger.exception("engine restart failed times=%d", failed_count)
+                if failed_count >= MAX_FAILED_STARTS or isinstance(failure, CheckpointError):
+                    self._listener.gave_up(failure)
             else:
                 failed_count = 0
                 if lived_s >= _STEADY_AFTER_S:

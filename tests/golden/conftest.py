@@ -35,6 +35,10 @@ def clip() -> Clip:
 @pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
     """Four slots, warmed up; its pictures are 64 tokens in 4 chunks."""
-    runner = load_runner(RunnerSettings(checkpoint_dir=tiny_checkpoint(tmp_path_factory.mktemp("tiny")), slot_count=4))
+    runner = load_runner(
+        RunnerSettings(
+            checkpoint_dir=tiny_checkpoint(tmp_path_factory.mktemp("tiny")), slot_count=4
+        )
+    )
     runner.warm_up()
     return runner

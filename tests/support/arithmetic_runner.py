@@ -7,10 +7,10 @@ is a pixel whose red is the token, so that ``encode`` can read them back.
 
 The checkpoint folder is its switchboard: while the file ``hold`` is in it, no step is made
 but one for every file ``pass``; a file ``broken`` is refused as a checkpoint, ``defective``
-crashes the start and ``slow`` makes it endless; while ``stuck`` is in it, no picture is
-rendered, and with ``heavy`` each is 700 px a side. The prompts "kill once ..." and "kill
-always ..." end the process in mid-drawing, "hang once ..." hangs it, "unrankable ..." and
-"unplaceable ..." break their own request.
+crashes the start (as often as the number in it says) and ``slow`` makes it endless; while
+``stuck`` is in it, no picture is rendered, and with ``heavy`` each is 700 px a side. The
+prompts "kill once ..." and "kill always ..." end the process in mid-drawing, "hang once ..."
+hangs it, "unrankable ..." and "unplaceable ..." break their own request.
 """
 
 from __future__ import annotations
@@ -82,7 +82,15 @@ class ArithmeticRunner:
         print("A library that prints must not disturb the messages.")  # noqa: T201 - it tests that
         while (self._folder / "slow").exists():
             time.sleep(0.002)
-        if (self._folder / "defective").exists():
+        self._perhaps_crash()
+
+    def _perhaps_crash(self) -> None:
+        defective = self._folder / "defective"
+        if not defective.exists():
+            return
+        crashes_left = int(defective.read_text() or 1_000)
+        if crashes_left:
+            defective.write_text(str(crashes_left - 1))
             raise ZeroDivisionError("defective")
 
     def place(self, placements: Sequence[Placement]) -> None:
