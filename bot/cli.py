@@ -23,12 +23,12 @@ from bot.clock import utc_now
 from bot.jobs import RefusedError
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import NoPicturesError, OutputError, check_output, output_for
-from engine.api import DrawRequest, InvalidRequestError, Queued, SamplingOptions
+from engine.api import Drawing, DrawRequest, InvalidRequestError, SamplingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from engine.api import Drawing, Drawn
+    from engine.api import Drawn, Queued
 
     T = TypeVar("T")
 
@@ -155,10 +155,9 @@ def _drawn(settings: Settings, request: DrawRequest, path: Path) -> Drawn:
         task = bar.add_task("loading", total=None)
 
         def show(event: Queued | Drawing) -> None:
-            if isinstance(event, Queued):
-                bar.update(task, description=sentences.terminal_queued(event.pictures_ahead))
-            else:
-                bar.update(task, description="drawing", total=1.0, completed=event.fraction)
+            bar.update(task, description=sentences.terminal_progress(event))
+            if isinstance(event, Drawing):
+                bar.update(task, total=1.0, completed=event.fraction)
 
         return _until_signal(parts.draw(settings, request, path, show=show))
 

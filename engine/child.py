@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, cast
 
 from engine.messages import (
     HEADER_BYTES,
+    LENGTH_BYTES,
     FromEngine,
     Start,
     ToEngine,
     decode_frame,
     encode_frame,
-    frame_length,
+    frame_shape,
+    part_lengths,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 _END_WITHIN_S = 5.0
 _LAST_WORDS_BYTES = 8_192
+_PIECE_BYTES = 1024 * 1024
 
 # The same import path as here, and ``engine.process`` under its own name: run by ``-m`` it
 # would be ``__main__``.
@@ -55,6 +58,7 @@ class Child:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            limit=_PIECE_BYTES,
         )
         child = cls(process)
         try:
@@ -72,16 +76,27 @@ class Child:
         """Queue a message; if the process is dead, it is lost with it."""
         assert self._process.stdin is not None  # noqa: S101 - it was made with a pipe
         if not self._process.stdin.is_closing():
-            self._process.stdin.write(encode_frame(message))
+            self._process.stdin.writelines(encode_frame(message))
 
     async def messages(self) -> AsyncIterator[FromEngine]:
         """What the process tells, until it ends."""
-        assert self._process.stdout is not None  # noqa: S101 - it was made with a pipe
         with contextlib.suppress(asyncio.IncompleteReadError):  # the end, also in mid-frame
             while True:
-                header = await self._process.stdout.readexactly(HEADER_BYTES)
-                body = await self._process.stdout.readexactly(frame_length(header))
-                yield cast("FromEngine", decode_frame(body))
+                shape = frame_shape(await self._read(HEADER_BYTES))
+                lengths = part_lengths(await self._read(LENGTH_BYTES * shape.part_count))
+                body = await self._read(shape.body_bytes)
+                parts = [await self._read(length) for length in lengths]
+                yield cast("FromEngine", decode_frame(body, parts))
+
+    async def _read(self, count: int) -> bytes:
+        """Read so many bytes, without keeping the event loop for all of them at once."""
+        assert self._process.stdout is not None  # noqa: S101 - it was made with a pipe
+        pieces = [
+            await self._process.stdout.readexactly(min(left, _PIECE_BYTES))
+            for left in range(count, 0, -_PIECE_BYTES)
+        ]
+        # Joining many bytes lets go of the interpreter (Python 3.10, bpo-36051).
+        return await asyncio.to_thread(b"".join, pieces) if len(pieces) > 1 else b"".join(pieces)
 
     async def wait(self) -> int:
         """Return the exit status once the process has ended and said everything."""

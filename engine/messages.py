@@ -1,24 +1,36 @@
 """What an engine process and the one that started it tell each other, and how.
 
-A frame is four bytes of length and a pickled message. Both ends are the same program of
-the same version, joined by pipes that nobody else can reach.
+Both ends are the same program of the same version, joined by pipes that nobody else can
+reach. A frame is a pickled message with pictures left out, which follow as they are: whoever
+reads them need not copy megabytes in one go. ::
+
+    body length, part count      4 bytes each
+    length of each part          4 bytes each
+    body                         pickle
+    parts                        bytes
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from engine.api import DrawEvent, DrawRequest, EngineStats, Priority
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from engine.contract import RunnerSettings
     from engine.line import RequestId
 
-_HEADER = struct.Struct(">I")
+_HEADER = struct.Struct(">II")
+_LENGTH = struct.Struct(">I")
+_LEAST_PART_BYTES = 65_536
 HEADER_BYTES = _HEADER.size
+LENGTH_BYTES = _LENGTH.size
 
 # --- into the engine process ----------------------------------------------------------
 
@@ -180,17 +192,57 @@ FromEngine = Ready | Unusable | Told | Done | Seen | Busy | Wrong | Failed | Ali
 # --- frames ---------------------------------------------------------------------------
 
 
-def encode_frame(message: Start | ToEngine | FromEngine) -> bytes:
-    """Return the message as bytes with their length in front."""
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return _HEADER.pack(len(body)) + body
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What follows the header of a frame: a body, then as many parts as it has lengths."""
+
+    body_bytes: int
+    part_count: int
 
 
-def frame_length(header: bytes) -> int:
-    """Return how many bytes follow a header."""
-    return cast("int", _HEADER.unpack(header)[0])
+def encode_frame(message: Start | ToEngine | FromEngine) -> list[bytes]:
+    """Return the frame of a message, in pieces to be written one after the other."""
+    body, parts = io.BytesIO(), list[bytes]()
+    _Pickler(body, parts).dump(message)
+    header = _HEADER.pack(body.tell(), len(parts))
+    lengths = b"".join(_LENGTH.pack(len(part)) for part in parts)
+    return [header, lengths, body.getvalue(), *parts]
 
 
-def decode_frame(body: bytes) -> Start | ToEngine | FromEngine:
-    """Return the message of a frame's bytes."""
-    return pickle.loads(body)  # noqa: S301 - from our own child or parent, through a pipe
+def frame_shape(header: bytes) -> Shape:
+    """Return what a header announces."""
+    body_bytes, part_count = _HEADER.unpack(header)
+    return Shape(body_bytes=body_bytes, part_count=part_count)
+
+
+def part_lengths(lengths: bytes) -> list[int]:
+    """Return the lengths of the parts; ``LENGTH_BYTES`` for each follow the header."""
+    return [length for (length,) in _LENGTH.iter_unpack(lengths)]
+
+
+def decode_frame(body: bytes, parts: Sequence[bytes]) -> Start | ToEngine | FromEngine:
+    """Return the message of a frame's body and parts."""
+    return _Unpickler(io.BytesIO(body), parts).load()
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves long bytes out and puts them into ``parts``."""
+
+    def __init__(self, body: io.BytesIO, parts: list[bytes]) -> None:
+        super().__init__(body, pickle.HIGHEST_PROTOCOL)
+        self._parts = parts
+
+    def persistent_id(self, obj: object) -> int | None:
+        if not isinstance(obj, bytes) or len(obj) < _LEAST_PART_BYTES:
+            return None
+        self._parts.append(obj)
+        return len(self._parts) - 1
+
+
+class _Unpickler(pickle.Unpickler):  # what comes is from our own child or parent, by a pipe
+    def __init__(self, body: io.BytesIO, parts: Sequence[bytes]) -> None:
+        super().__init__(body)
+        self._parts = parts
+
+    def persistent_load(self, pid: int) -> bytes:
+        return self._parts[pid]

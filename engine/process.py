@@ -26,6 +26,7 @@ from engine.finisher import in_a_thread
 from engine.loop import EngineLoop
 from engine.messages import (
     HEADER_BYTES,
+    LENGTH_BYTES,
     FromEngine,
     Ready,
     Said,
@@ -35,7 +36,8 @@ from engine.messages import (
     Wake,
     decode_frame,
     encode_frame,
-    frame_length,
+    frame_shape,
+    part_lengths,
 )
 
 if TYPE_CHECKING:
@@ -75,19 +77,26 @@ class _Pipes:
         """Write a frame; blocks while the parent does not read. Safe from any thread."""
         frame = encode_frame(message)
         with self._sending:
-            self._outgoing.write(frame)
+            for piece in frame:
+                self._outgoing.write(piece)
             self._outgoing.flush()
 
     def receive(self) -> Start | ToEngine:
         """Read a frame; blocks. Ends the process when there are no more."""
-        header = self._incoming.read(HEADER_BYTES)
-        body = self._incoming.read(frame_length(header)) if len(header) == HEADER_BYTES else b""
-        if not body:
+        shape = frame_shape(self._read(HEADER_BYTES))
+        lengths = part_lengths(self._read(LENGTH_BYTES * shape.part_count))
+        body = self._read(shape.body_bytes)
+        parts = [self._read(length) for length in lengths]
+        return cast("Start | ToEngine", decode_frame(body, parts))
+
+    def _read(self, count: int) -> bytes:
+        data = self._incoming.read(count)
+        if len(data) < count:
             # The parent closed the pipe or is dead: nobody wants anything from here. Not
             # sys.exit: this thread is not the one that computes, and that one may be busy
             # for long.
             os._exit(0)
-        return cast("Start | ToEngine", decode_frame(body))
+        return data
 
     def receive_in_background(self) -> None:
         """Fill ``inbox`` from now on."""
