@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import fields
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from engine.api import (
     CheckpointError,
@@ -125,7 +125,7 @@ class EnginePool:
         return self._is_open and is_its_own and any(member.is_ready for member in others)
 
 
-def _total(each: Sequence[EngineStats], name: str) -> float | None:
+def _total(each: Sequence[EngineStats], name: str) -> Any:
     values = [value for stats in each if (value := getattr(stats, name)) is not None]
     if not values:
         return None

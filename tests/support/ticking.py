@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import time
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 _SCHEDSTAT = Path("/proc/thread-self/schedstat")
 _PAUSE_S = 0.002
+_ATTEMPTS = 3
 
 
 class LongestBlock:
@@ -44,6 +48,21 @@ class LongestBlock:
             took_s = time.monotonic() - begun_at_s - (_waited_for_a_core_s() - waited_s)
             self.ms = max(self.ms, round(1000 * (took_s - _PAUSE_S), 1))
             self.tick_count += 1
+
+
+async def shortest_longest_block_ms(
+    work: Callable[[], Awaitable[object]], *, limit_ms: float
+) -> float:
+    """Do ``work`` until its longest block is below the limit, three times at most.
+
+    A block of our making comes every time, one that a busy machine makes does not.
+    """
+    longest_ms: list[float] = []
+    while len(longest_ms) < _ATTEMPTS and min(longest_ms, default=limit_ms) >= limit_ms:
+        async with LongestBlock() as longest:
+            await work()
+        longest_ms.append(longest.ms)
+    return min(longest_ms)
 
 
 def _waited_for_a_core_s() -> float:
