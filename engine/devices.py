@@ -49,7 +49,8 @@ def devices_of(names: Sequence[str], *, cpu_ids: Sequence[int] | None = None) ->
     """Return the devices of some names; several that are ``cpu`` share the cores out.
 
     Left alone, each would start as many threads as there are cores, and all would wait for
-    each other. Example: of the cores 0 to 4, two processes get 0, 1 and 2, 3, 4.
+    each other. All get as many, so that all round alike. Example: of the cores 0 to 4, two
+    processes get 0, 1 and 2, 3.
 
     Args:
         names: One for each process.
@@ -70,8 +71,8 @@ def _shares(cpu_ids: Sequence[int], count: int) -> list[tuple[int, ...] | None]:
         return [None] * count
     if len(cpu_ids) < count:
         return [(cpu_ids[number % len(cpu_ids)],) for number in range(count)]
-    bounds = [number * len(cpu_ids) // count for number in range(count + 1)]
-    return [tuple(cpu_ids[bounds[n] : bounds[n + 1]]) for n in range(count)]
+    size = len(cpu_ids) // count
+    return [tuple(cpu_ids[size * n : size * (n + 1)]) for n in range(count)]
 
 
 def _own_cpu_ids() -> list[int]:

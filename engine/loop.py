@@ -168,7 +168,8 @@ class EngineLoop:
 
     def rest(self) -> None:
         """Use the time in which there is nothing to draw to look after itself."""
-        self._scheduler.check_integrity()
+        if self._scheduler.is_idle:
+            self._scheduler.check_integrity()
 
     def stats(self) -> EngineStats:
         """Tell how it goes."""

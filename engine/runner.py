@@ -406,7 +406,8 @@ def load_runner(settings: RunnerSettings) -> JaxRunner:
     if settings.cache_dir is not None:
         jax.config.update("jax_compilation_cache_dir", str(settings.cache_dir))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    dalle_bart = weights.load_model(weights.DALLE_BART, checkpoint_dir / "dalle_bart")
+    dtype = _dtype_of(settings.dtype)
+    dalle_bart = weights.load_model(weights.DALLE_BART, checkpoint_dir / "dalle_bart", dtype=dtype)
     vqgan = weights.load_model(weights.VQGAN, checkpoint_dir / "vqgan")
     clip = weights.load_model(weights.CLIP, checkpoint_dir / "clip")
     config = dalle_bart.config
@@ -429,6 +430,13 @@ def load_runner(settings: RunnerSettings) -> JaxRunner:
         ),
         clip_pixels=ClipPixels.from_folder(checkpoint_dir / "clip", side_px=clip.config.image_size),
     )
+
+
+def _dtype_of(name: str) -> Any:
+    """The numbers of the decoder; ``auto`` is what suits the device that JAX has found."""
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(name)
 
 
 def _side_px(config: DalleBartConfig, vqgan: Vqgan) -> int:

@@ -30,7 +30,7 @@ def test_one_process_on_the_processor_has_all_of_it() -> None:
 @pytest.mark.parametrize(
     ("core_count", "process_count", "shares"),
     [
-        (5, 2, [(0, 1), (2, 3, 4)]),
+        (5, 2, [(0, 1), (2, 3)]),
         (4, 2, [(0, 1), (2, 3)]),
         (3, 3, [(0,), (1,), (2,)]),
         (2, 3, [(0,), (1,), (0,)]),

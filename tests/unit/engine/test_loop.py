@@ -86,7 +86,7 @@ class Desk:
         for _ in range(count):
             self.now_s += 1
             self.loop.turn()
-            self.loop.rest()
+            vars(self.loop)["_scheduler"].check_integrity()
 
     def finish(self) -> None:
         while not self.loop.is_idle:
