@@ -11,7 +11,6 @@ One thread calls everything here.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from collections import defaultdict
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 import numpy as np
 
 from engine import rendering
-from engine.api import MAX_PICTURE_COUNT, Drawing, DrawRequest, EngineStats, Preview, Queued
+from engine.api import MAX_PICTURE_COUNT, DrawRequest, EngineStats, Preview
 from engine.contract import Placement
 from engine.finisher import Finisher
 from engine.memory import resident_bytes
@@ -42,24 +41,19 @@ from engine.messages import (
     Wake,
 )
 from engine.pace import Pace
-from engine.scheduler import Forecast, LineFullError, RequestId, Scheduler, Seat
+from engine.progress import Progress
+from engine.scheduler import LineFullError, RequestId, Scheduler, Seat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
     from engine.contract import Runner
     from engine.finisher import Submit
-    from engine.pace import Outlook
 
 logger = logging.getLogger(__name__)
 
-TOLD_EVERY_S: Final = 0.25
-"""How often a request is told how far it is, at most."""
-
-_FORECASTS_A_TURN: Final = 512
-_PLACES_LOOKED_AT: Final = 64
 _ALIVE_EVERY_S: Final = 1.0
 _PREVIEWS_AT: Final = (0.25, 0.5, 0.75)
 
@@ -69,8 +63,6 @@ class _Sketch:
     """What is known of a request while it is drawn."""
 
     draw: Draw
-    last_event: Queued | Drawing | None = None
-    told_at_s: float = 0.0
     placed_at_s: float = 0.0
     previews_due: list[float] = field(default_factory=list[float])
     tokens: dict[int, NDArray[np.int32]] = field(default_factory=dict[int, "NDArray[np.int32]"])
@@ -119,10 +111,15 @@ class EngineLoop:
             chunk_count=runner.chunk_count,
             max_waiting=max_waiting_pictures,
         )
+        self._progress = Progress(
+            self._scheduler,
+            self._pace,
+            send,
+            slot_count=runner.slot_count,
+            backlog=lambda: self._finisher.backlog,
+            clock=clock,
+        )
         self._sketches: dict[RequestId, _Sketch] = {}
-        self._forecasts: tuple[Iterator[Forecast], Outlook | None] | None = None
-        self._forecast_at_s = clock()
-        self._line_has_moved = False
         self._alive_at_s = clock()
 
     def __repr__(self) -> str:
@@ -161,9 +158,10 @@ class EngineLoop:
         if span:
             self._runner.step()
             self._finish()
-            self._tell_begun()
+            self._show_previews()
+            self._progress.tell_begun()
             self._pace.note_chunk(span, self._clock() - begun_at_s)
-        self._tell_waiting()
+        self._progress.tell_waiting()
         self._say_that_it_turns()
 
     def rest(self) -> None:
@@ -207,15 +205,13 @@ class EngineLoop:
         else:
             due = list(_PREVIEWS_AT) if draw.request.preview else []
             self._sketches[draw.request_id] = _Sketch(draw=draw, previews_due=due)
-            self._tell_place(draw.request_id)
+            self._progress.begin(draw.request_id, draw.request.picture_count)
 
     def _drop(self, request_id: RequestId) -> None:
-        self._sketches.pop(request_id, None)
-        self._vacate(request_id)
+        """Take a request out, also one that is unknown or done by now."""
         self._finisher.cancel(request_id)
-
-    def _vacate(self, request_id: RequestId) -> None:
-        self._line_has_moved = True
+        self._sketches.pop(request_id, None)
+        self._progress.end(request_id)
         slots = self._scheduler.cancel(request_id)
         if slots:
             self._runner.vacate(slots)
@@ -233,11 +229,10 @@ class EngineLoop:
         seats: defaultdict[RequestId, list[Seat]] = defaultdict(list)
         for seat in self._scheduler.admit():
             seats[seat.request_id].append(seat)
-        if not seats:
-            return
-        self._line_has_moved = True
         # Told before the runner sees it: should it take the process down, it is known who did.
-        self._tell_begun()
+        if seats:
+            self._progress.line_has_moved()
+            self._progress.tell_begun()
         for request_id, its_seats in seats.items():
             self._place(self._sketches[request_id], its_seats)
 
@@ -248,8 +243,7 @@ class EngineLoop:
         except Exception:
             request_id = sketch.draw.request_id
             logger.exception("request failed request_id=%d", request_id)
-            del self._sketches[request_id]
-            self._vacate(request_id)
+            self._drop(request_id)
             self._send(Failed(request_id=request_id))
 
     # --- finish -----------------------------------------------------------------------
@@ -258,7 +252,7 @@ class EngineLoop:
         seats = self._scheduler.finish()
         if not seats:
             return
-        self._line_has_moved = True
+        self._progress.line_has_moved()
         for seat, tokens in zip(seats, self._runner.tokens([s.slot for s in seats]), strict=True):
             self._sketches[seat.request_id].tokens[seat.index] = tokens
         for request_id in {seat.request_id: None for seat in seats}:
@@ -275,8 +269,7 @@ class EngineLoop:
             decoded_at_s=self._clock(),
         )
         tokens = np.stack([sketch.tokens[index] for index in range(request.picture_count)])
-        eta_s = _eta_s(self._outlook(), 0, request)
-        self._send(Told(request_id=request_id, event=Drawing(fraction=1.0, eta_s=eta_s)))
+        self._progress.end_drawn(request_id)
 
         def draw_up() -> Told:
             begun_at_s = self._clock()
@@ -288,12 +281,15 @@ class EngineLoop:
 
     # --- previews ---------------------------------------------------------------------
 
-    def _perhaps_show(self, sketch: _Sketch, fraction: float) -> None:
-        """Show what is there if that was asked for and is due, and the finisher is free."""
-        if sketch.previews_due and fraction >= sketch.previews_due[0]:
-            sketch.previews_due = [due for due in sketch.previews_due if due > fraction]
-            if self._finisher.is_idle:
-                self._show(sketch, fraction)
+    def _show_previews(self) -> None:
+        """Show what is there of those who asked for it, if it is due and the finisher free."""
+        for request_id in self._scheduler.begun_ids:
+            sketch = self._sketches[request_id]
+            fraction = self._scheduler.fraction(request_id) if sketch.previews_due else 0.0
+            if sketch.previews_due and fraction >= sketch.previews_due[0]:
+                sketch.previews_due = [due for due in sketch.previews_due if due > fraction]
+                if self._finisher.is_idle:
+                    self._show(sketch, fraction)
 
     def _show(self, sketch: _Sketch, fraction: float) -> None:
         request_id, request = sketch.draw.request_id, sketch.request
@@ -307,7 +303,7 @@ class EngineLoop:
 
     def _parts(self, sketch: _Sketch) -> dict[int, rendering.Tokens]:
         """Return what is there of a request's pictures."""
-        length, kept = self._runner.image_length, len(sketch.request.keep)
+        length, keep = self._runner.image_length, sketch.request.keep
         parts = {
             index: rendering.Tokens(tokens=tokens, drawn_count=length)
             for index, tokens in sketch.tokens.items()
@@ -315,103 +311,16 @@ class EngineLoop:
         drawn = self._scheduler.drawn_chunks(sketch.draw.request_id)
         rows = self._runner.tokens([seat.slot for seat in drawn])
         for (seat, chunks), tokens in zip(drawn.items(), rows, strict=True):
-            count = max(kept, chunks * length // self._runner.chunk_count)
+            count = max(len(keep), chunks * length // self._runner.chunk_count)
+            row = np.concatenate([np.asarray(keep, np.int32), tokens[len(keep) :]])
             if count:
-                parts[seat.index] = rendering.Tokens(tokens=tokens, drawn_count=count)
+                parts[seat.index] = rendering.Tokens(tokens=row, drawn_count=count)
         return parts
-
-    # --- tell -------------------------------------------------------------------------
-
-    def _tell_place(self, request_id: RequestId) -> None:
-        """Tell a newcomer where it waits; far behind, as if it came last."""
-        self._line_has_moved = True
-        outlook = self._outlook_beyond_the_begun()
-        for forecast in itertools.islice(self._scheduler.waiting(), _PLACES_LOOKED_AT):
-            sketch = self._sketches[forecast.request_id]
-            if forecast.request_id == request_id:
-                return self._tell(forecast, outlook)
-            _eta_s(outlook, forecast.chunks_left, sketch.request)
-        worst = self._scheduler.at_worst(request_id)
-        if outlook is not None and worst.pictures_ahead:
-            outlook.pass_over(worst.pictures_ahead)
-        return self._tell(worst, outlook)
-
-    def _tell_begun(self) -> None:
-        outlook = self._outlook()
-        for forecast in self._scheduler.begun():
-            self._tell(forecast, outlook)
-            self._perhaps_show(self._sketches[forecast.request_id], forecast.fraction)
-
-    def _tell_waiting(self) -> None:
-        """Tell some of those who wait, in order; once all are told, begin again in front."""
-        if self._forecasts is None:
-            if not self._line_has_moved or self._clock() < self._forecast_at_s:
-                return
-            self._line_has_moved = False
-            self._forecast_at_s = self._clock() + TOLD_EVERY_S
-            self._forecasts = self._scheduler.waiting(), self._outlook_beyond_the_begun()
-        waiting, outlook = self._forecasts
-        forecasts = list(itertools.islice(waiting, _FORECASTS_A_TURN))
-        for forecast in forecasts:
-            self._tell(forecast, outlook)
-        if len(forecasts) < _FORECASTS_A_TURN:
-            self._forecasts = None
-
-    def _outlook(self) -> Outlook | None:
-        """Look ahead from now; with everybody's slots while somebody waits."""
-        slots_needed = self._scheduler.held_count + self._scheduler.waiting_count
-        span = max(self._scheduler.span, min(slots_needed, self._runner.slot_count))
-        return self._pace.outlook(span=span, backlog=self._finisher.backlog)
-
-    def _outlook_beyond_the_begun(self) -> Outlook | None:
-        outlook = self._outlook()
-        for forecast in self._scheduler.begun():
-            request = self._sketches[forecast.request_id].request
-            _eta_s(outlook, forecast.chunks_left, request)
-        return outlook
-
-    def _tell(self, forecast: Forecast, outlook: Outlook | None) -> None:
-        sketch = self._sketches.get(forecast.request_id)
-        if sketch is None:
-            return
-        eta_s = _eta_s(outlook, forecast.chunks_left, sketch.request)
-        if forecast.pictures_ahead is None:
-            self._tell_event(sketch, Drawing(fraction=forecast.fraction, eta_s=eta_s))
-        elif not isinstance(sketch.last_event, Drawing):
-            self._tell_event(sketch, Queued(pictures_ahead=forecast.pictures_ahead, eta_s=eta_s))
-
-    def _tell_event(self, sketch: _Sketch, event: Queued | Drawing) -> None:
-        """Tell what is new: at once that it has begun, all else at most every so often."""
-        now_s, last = self._clock(), sketch.last_event
-        if type(event) is type(last) and (
-            _where(event) == _where(last) or now_s < sketch.told_at_s + TOLD_EVERY_S
-        ):
-            return
-        sketch.last_event, sketch.told_at_s = event, now_s
-        self._send(Told(request_id=sketch.draw.request_id, event=event))
 
     def _say_that_it_turns(self) -> None:
         if self._clock() >= self._alive_at_s + _ALIVE_EVERY_S:
             self._alive_at_s = self._clock()
             self._send(Alive())
-
-
-def _eta_s(outlook: Outlook | None, chunks_left: int, request: DrawRequest) -> float | None:
-    if outlook is None:
-        return None
-    return outlook.done_after_s(chunks_left=chunks_left, picture_count=request.picture_count)
-
-
-def _where(event: Queued | Drawing | None) -> float | None:
-    match event:
-        case Queued(pictures_ahead=pictures_ahead):
-            return pictures_ahead
-        case Drawing(fraction=fraction):
-            return fraction
-        case None:
-            return None
-        case _:
-            assert_never(event)
 
 
 def _placement(request: DrawRequest, seat: Seat) -> Placement:

@@ -120,6 +120,11 @@ class Scheduler:
         return self._waiting_count
 
     @property
+    def begun_ids(self) -> tuple[RequestId, ...]:
+        """The unfinished requests of which a picture has or had a slot, in that order."""
+        return tuple(self._begun)
+
+    @property
     def span(self) -> int:
         """How many slots, from the first on, hold all pictures that are drawn."""
         return max(self._held, default=-1) + 1
