@@ -14,7 +14,7 @@ Source: start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queuing", 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from heapq import heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, NewType
 
@@ -109,18 +109,21 @@ class _Class:
 
     def order(self) -> Iterator[RequestId]:
         turns, number = list(self._turns), self._numbers_given
-        left: dict[str, Iterator[tuple[RequestId, int]]] = {}
+        left: dict[str, deque[tuple[RequestId, int]]] = {}
         while turns:
             charge, _, requester = turns[0]
             if requester not in left:
-                left[requester] = iter(list(self._waiting.get(requester, {}).items()))
-            request = next(left[requester], None)
-            if request is None:
+                left[requester] = deque(self._waiting.get(requester, {}).items())
+            if not left[requester]:
                 heappop(turns)
+                continue
+            request_id, picture_count = left[requester].popleft()
+            yield request_id
+            number += 1
+            if left[requester]:
+                heapreplace(turns, (charge + picture_count, number, requester))
             else:
-                yield request[0]
-                number += 1
-                heapreplace(turns, (charge + request[1], number, requester))
+                heappop(turns)
 
     def _next_number(self) -> int:
         self._numbers_given += 1

@@ -12,6 +12,7 @@ what is drawn (``engine.finisher``).
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import logging
 import os
@@ -136,6 +137,7 @@ def main() -> None:
     except CheckpointError as error:
         pipes.send(Unusable(sentence=str(error)))
         sys.exit(1)
+    gc.freeze()  # the loaded program stays: no collection need look through it in mid-drawing
     pipes.send(_ready(runner))
     loop = EngineLoop(
         runner,

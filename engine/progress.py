@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 TOLD_EVERY_S: Final = 0.25
 
-_FORECASTS_A_TURN: Final = 512
+_FORECASTS_A_TURN: Final = 128
 _PLACES_LOOKED_AT: Final = 64
+_LONG_LINE_COUNT: Final = 4_096  # of pictures: looking for a place in it takes too long
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,14 +77,16 @@ class Progress:
         self._waiters[request_id] = _Waiter(picture_count=picture_count)
         self._has_line_moved = True
         outlook = self._outlook_beyond_the_begun()
-        for forecast in itertools.islice(self._scheduler.waiting(), _PLACES_LOOKED_AT):
+        is_long = self._scheduler.waiting_count > _LONG_LINE_COUNT
+        near = itertools.islice(self._scheduler.waiting(), 0 if is_long else _PLACES_LOOKED_AT)
+        for forecast in near:
             if forecast.request_id == request_id:
                 return self._tell(forecast, outlook)
             self._done_after_s(forecast, outlook)
-        worst = self._scheduler.at_worst(request_id)
-        if outlook is not None and worst.pictures_ahead:
-            outlook.pass_over(worst.pictures_ahead)
-        return self._tell(worst, outlook)
+        outlook = self._outlook_beyond_the_begun()
+        if outlook is not None:
+            outlook.pass_over(self._scheduler.waiting_count - picture_count)
+        return self._tell(self._scheduler.at_worst(request_id), outlook)
 
     def end(self, request_id: RequestId) -> None:
         """Tell a request nothing more; its place in the line is free."""

@@ -212,3 +212,24 @@ def test_a_request_alone_is_forecast_from_its_second_picture_on() -> None:
     ]
     assert second[0] == pytest.approx(CHUNK_COUNT * 0.5 + 4 * 1.0)
     assert second[-1] == pytest.approx(4 * 1.0)
+
+
+@pytest.mark.parametrize("picture_s", [0.05, 3.0], ids=["drawing is slow", "rendering is slow"])
+def test_a_newcomer_far_behind_is_forecast_too(picture_s: float) -> None:
+    machine = Machine(chunk_s=0.1, picture_s=picture_s, jitter=0.0)
+    machine.ask(0, "first", 8)
+    while not machine.done_count:
+        machine.turn()
+    for name in range(1, 101):
+        machine.ask(name, f"person {name}", 3)
+    (forecast,) = [t.event for _, t in machine.told if t.request_id == 100]
+    asked_at_s = machine.now_s
+
+    while machine.done_count <= 100:
+        machine.turn()
+
+    assert isinstance(forecast, Queued)
+    assert (forecast.pictures_ahead, forecast.eta_s) == (
+        297,
+        pytest.approx(machine.told[-1][0] - asked_at_s, rel=0.05),
+    )
