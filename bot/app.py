@@ -34,6 +34,8 @@ from bot.x.adapter import XAdapter, XKeysError
 from bot.x.config import XConfig
 from engine.api import CheckpointError, EngineError
 from engine.client import EngineProcess
+from engine.devices import devices_of
+from engine.pool import EnginePool
 
 if TYPE_CHECKING:
     import socket
@@ -207,7 +209,7 @@ async def _open_core(
     engine: Engine | None,
     clock: Callable[[], datetime],
 ) -> Core:
-    engine = engine or _engine_process(settings)
+    engine = engine or engine_of(settings)
     store = await Store.open(settings.store_url)
     parts.push_async_callback(store.close)
     parts.push_async_callback(engine.close)
@@ -218,13 +220,20 @@ async def _open_core(
     return Core(store=store, service=service)
 
 
-def _engine_process(settings: Settings) -> Engine:
+def engine_of(settings: Settings) -> Engine:
+    """One engine process for each device, and a pool of them if they are several."""
     check_checkpoint(settings.engine_checkpoint)
-    return EngineProcess(
-        checkpoint_dir=settings.engine_checkpoint,
-        slot_count=settings.engine_slots,
-        cache_dir=settings.data_dir / "compiled",
-    )
+    processes = [
+        EngineProcess(
+            checkpoint_dir=settings.engine_checkpoint,
+            slot_count=settings.engine_slots,
+            cache_dir=settings.data_dir / "compiled",
+            dtype=settings.engine_dtype,
+            device=device,
+        )
+        for device in devices_of(settings.engine_device_names)
+    ]
+    return processes[0] if len(processes) == 1 else EnginePool(processes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

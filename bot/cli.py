@@ -25,12 +25,12 @@ from bot.output import OutputError, check_grid, check_singles, output_for
 from bot.report import report_json, report_words
 from bot.settings import Settings, SettingsError, read_settings
 from bot.terminal import NoPicturesError
-from engine.api import DrawRequest, InvalidRequestError, Queued, SamplingOptions
+from engine.api import Drawing, DrawRequest, InvalidRequestError, SamplingOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from engine.api import Drawing, Drawn
+    from engine.api import Drawn, Queued
 
     T = TypeVar("T")
 
@@ -168,10 +168,9 @@ def _drawn(settings: Settings, request: DrawRequest, grid: Path, singles_dir: Pa
         task = bar.add_task("loading", total=None)
 
         def show(event: Queued | Drawing) -> None:
-            if isinstance(event, Queued):
-                bar.update(task, description=sentences.terminal_queued(event.pictures_ahead))
-            else:
-                bar.update(task, description="drawing", total=1.0, completed=event.fraction)
+            bar.update(task, description=sentences.terminal_progress(event))
+            if isinstance(event, Drawing):
+                bar.update(task, total=1.0, completed=event.fraction)
 
         work = parts.draw(settings, request, grid, singles_dir=singles_dir, show=show)
         return _until_signal(work)

@@ -6,6 +6,7 @@ they share is at the top. No logic beyond choosing and filling in words.
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
@@ -95,6 +96,7 @@ def _in_its_own_words(error: Exception, _now: datetime, _when: When) -> str:
     return str(error)
 
 
+_SECONDS_UP_TO: Final = 100
 NOTHING_TAKEN: Final = "Nothing was taken from your allowance."
 POSTPONED: Final = (
     "The bot had to stop before your pictures were done. Wait here: it carries on by itself "
@@ -308,9 +310,20 @@ def terminal_bug(name: str) -> str:
     return f"This is a mistake in the bot ({name}). LOG_LEVEL=DEBUG shows where it happened."
 
 
-def terminal_queued(pictures_ahead: int) -> str:
-    """Say how many pictures are drawn before."""
-    return f"waiting for {pictures(pictures_ahead)}" if pictures_ahead else "waiting"
+def terminal_progress(event: Queued | Drawing) -> str:
+    """Say what is going on and when the pictures come: "drawing, 12 s left"."""
+    if isinstance(event, Drawing):
+        what = "drawing"
+    else:
+        ahead = event.pictures_ahead
+        what = f"waiting for {pictures(ahead)}" if ahead else "waiting"
+    return what if event.eta_s is None else f"{what}, {time_left(event.eta_s)} left"
+
+
+def time_left(seconds: float) -> str:
+    """Render how long something takes: "12 s", "2 min". Both are rounded up."""
+    whole_s = max(1, math.ceil(seconds))
+    return f"{whole_s} s" if whole_s < _SECONDS_UP_TO else f"{-(-whole_s // 60)} min"
 
 
 def terminal_drawn(path: str, count: int, seed: int, singles: str | None) -> str:

@@ -19,7 +19,7 @@ from bot.clock import Clock, utc_now
 from bot.jobs import ClosingError, DeliveryError, Platform, RefusedError, UnavailableError
 from bot.outcomes import Quota, outcome_of
 from bot.store import StoreError
-from engine.api import MAX_SEED, DrawingFailedError, Drawn
+from engine.api import MAX_SEED, DrawingFailedError, Drawn, Preview
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -167,11 +167,16 @@ class Service:
             await self._settle(job)
 
     async def _draw(self, job: Job, delivery: Delivery) -> Drawn:
-        async with contextlib.aclosing(self._engine.draw(job.submission.request)) as events:
+        person = job.submission.person
+        drawing = self._engine.draw(
+            job.submission.request, requester=f"{person.platform}:{person.id}"
+        )
+        async with contextlib.aclosing(drawing) as events:
             async for event in events:
                 if isinstance(event, Drawn):
                     return event
-                await self._show_progress(job, event, delivery)
+                if not isinstance(event, Preview):  # which no platform shows yet
+                    await self._show_progress(job, event, delivery)
         raise DrawingFailedError("The engine ended without pictures.")
 
     async def _show_progress(self, job: Job, event: Queued | Drawing, delivery: Delivery) -> None:

@@ -137,6 +137,23 @@ class Settings(BaseSettings):
             le=256,
         ),
     ] = 9
+    engine_devices: Annotated[
+        str,
+        _setting(
+            "be auto, or a list such as cpu, or cpu,cpu, or gpu:0,gpu:1",
+            "Where pictures are drawn, one process for each: auto, cpu, gpu:0, or gpu:0,gpu:1.",
+            "auto",
+            pattern=r"^(auto|(cpu|gpu:\d{1,3})(,(cpu|gpu:\d{1,3}))*)$",
+        ),
+    ] = "auto"
+    engine_dtype: Annotated[
+        Literal["auto", "float32", "bfloat16", "float16"],
+        _setting(
+            "be auto, float32, bfloat16 or float16",
+            "Numbers the model computes with; auto is float32 on a CPU, bfloat16 on a GPU.",
+            "auto",
+        ),
+    ] = "auto"
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         _setting("be DEBUG, INFO, WARNING or ERROR", "How much is logged.", "INFO"),
@@ -157,6 +174,11 @@ class Settings(BaseSettings):
     @classmethod
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("engine_devices", "engine_dtype", mode="before")
+    @classmethod
+    def _without_spaces_in_small_letters(cls, value: object) -> object:
+        return "".join(value.lower().split()) if isinstance(value, str) else value
 
     @field_validator("web_host")
     @classmethod
@@ -184,6 +206,11 @@ class Settings(BaseSettings):
                 f"X needs all four keys: set {' and '.join(missing)} too, or remove the others."
             )
         return last
+
+    @property
+    def engine_device_names(self) -> list[str]:
+        """One name for each engine process."""
+        return self.engine_devices.split(",")
 
     @property
     def store_url(self) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +30,7 @@ DEMO_CHECKPOINT = Path(__file__).parent / "assets" / "demo"
 MAX_PROMPT_CHARS = 1_000
 MAX_PICTURE_COUNT = 16
 MAX_SEED = 2**32 - 1
+MAX_KEPT_TOKENS = 4_096
 
 
 class EngineError(Exception):
@@ -90,18 +92,35 @@ class SamplingOptions:
         _check_range("condition_scale", self.condition_scale, 0.0, 100.0)
 
 
+class Priority(IntEnum):
+    """Classes of requests: those of a higher class are drawn first."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawRequest:
     """One prompt, and how many pictures of it.
 
     ``seed`` is ``None`` until somebody chooses one; the engine draws only with a seed.
-    The same prompt, seed and options always give the same pictures.
+    The same prompt, seed, options and kept tokens always give the same pictures.
+
+    Attributes:
+        keep: The first image tokens of every picture, in raster order, given instead of
+            drawn: the upper part of a picture (``Picture.tokens``, ``Engine.encode``) to be
+            completed. With a prefix of a picture's own tokens, seed and index, the same
+            picture comes out.
+        preview: Whether to tell ``Preview`` events.
     """
 
     prompt: str
     picture_count: int = 9
     seed: int | None = None
     options: SamplingOptions = field(default_factory=SamplingOptions)
+    keep: tuple[int, ...] = ()
+    preview: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn.
@@ -120,6 +139,10 @@ class DrawRequest:
             )
         _check_range("picture count", self.picture_count, 1, MAX_PICTURE_COUNT)
         _check_range("seed", self.seed, 0, MAX_SEED)
+        if len(self.keep) > MAX_KEPT_TOKENS or any(token < 0 for token in self.keep):
+            raise InvalidRequestError(
+                "The picture to complete is none that this bot drew: draw or upload it again."
+            )
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:
@@ -129,16 +152,40 @@ def _check_range(name: str, value: float | None, low: float, high: float) -> Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queued:
-    """The request waits; ``pictures_ahead`` pictures will be drawn before its first."""
+    """The request waits; ``pictures_ahead`` pictures will be drawn before its first.
+
+    Attributes:
+        eta_s: Seconds until the result, if nobody overtakes; ``None`` is not known yet.
+    """
 
     pictures_ahead: int
+    eta_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """The request is being drawn; ``fraction`` (0 to 1) of its tokens are there."""
+    """The request is being drawn; ``fraction`` (0 to 1) of its tokens are there.
+
+    Attributes:
+        eta_s: Seconds until the result; ``None`` is not known yet.
+    """
 
     fraction: float
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What is there of a request that asked for previews; told seldom, or not at all.
+
+    Attributes:
+        fraction: Which part (0 to 1) of its tokens was there.
+        picture: A WebP grid of its pictures in the order of their index; what is not drawn
+            yet is blank.
+    """
+
+    fraction: float
+    picture: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,21 +225,85 @@ class Drawn:
     timings: Timings
 
 
-DrawEvent = Queued | Drawing | Drawn
+DrawEvent = Queued | Drawing | Preview | Drawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """How an engine is doing.
+
+    Attributes:
+        slot_count: Pictures that can be drawn at once; 0 while the engine is not ready.
+        busy_slot_count: How many are being drawn.
+        waiting_picture_count: How many wait for a slot.
+        finishing_picture_count: How many are drawn and wait to be rendered and ranked.
+        chunks_per_s: Decode chunks in the last minute, per second.
+        pictures_per_s: Pictures handed over in the last minute, per second.
+        chunk_s: What a chunk took lately; ``None`` before the first.
+        text_cache_hits: Prompts whose encoding was remembered.
+        text_cache_misses: Prompts that had to be encoded.
+        compile_count: How often anything was compiled; stands still after the start.
+        restart_count: How often the process was started again.
+        memory_bytes: Resident memory of the engine's processes.
+        device_bytes: Memory in use on accelerators; ``None`` where there is none.
+    """
+
+    slot_count: int = 0
+    busy_slot_count: int = 0
+    waiting_picture_count: int = 0
+    finishing_picture_count: int = 0
+    chunks_per_s: float = 0.0
+    pictures_per_s: float = 0.0
+    chunk_s: float | None = None
+    text_cache_hits: int = 0
+    text_cache_misses: int = 0
+    compile_count: int = 0
+    restart_count: int = 0
+    memory_bytes: int = 0
+    device_bytes: int | None = None
 
 
 class Engine(Protocol):
     """Something that draws. Safe to share between all callers of one event loop."""
 
-    def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
+    def draw(
+        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
+    ) -> AsyncGenerator[DrawEvent]:
         """Draw ``request``, telling how far it is; the last event is a ``Drawn``.
 
         Closing the generator gives the request up. A request without a seed gets a
-        random one.
+        random one. While the engine starts, requests wait.
+
+        Args:
+            request: What to draw.
+            requester: Any key: the engine is shared fairly between keys.
+            priority: Those of a higher class are drawn first.
 
         Raises:
             EngineError: One of its subclasses, from the iteration.
         """
+        ...
+
+    async def upscale(self, picture: bytes) -> bytes:
+        """Return a picture four times as wide and high, as a PNG that says how it was made.
+
+        Raises:
+            InvalidRequestError: It is no picture, or too big.
+            EngineError: The engine broke or was closed.
+        """
+        ...
+
+    async def encode(self, picture: bytes) -> tuple[int, ...]:
+        """Return the image tokens of any picture, of which a square is cut out of the middle.
+
+        Raises:
+            InvalidRequestError: It is no picture, or too big.
+            EngineError: The engine broke or was closed.
+        """
+        ...
+
+    async def stats(self) -> EngineStats:
+        """Look how the engine is doing; answers also while it starts."""
         ...
 
     async def start(self) -> None:

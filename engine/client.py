@@ -1,10 +1,10 @@
-"""Talks to the engine process: starts it, watches it, starts it again, asks anew.
+"""An engine in a process of its own: who asked it for what, and what became of that.
 
 ``EngineProcess`` keeps a ticket for every drawing that somebody waits for. The process may
-die at any time: its tickets stay, a new process is started and gets them all again, and
-since a request with its seed always gives the same pictures, nobody can tell. Only a
-request that was being drawn both times when two processes died is given up, for it may be
-what kills them.
+die at any time (``engine.supervisor`` starts another): its tickets stay, the new process
+gets them all again, and since a request with its seed always gives the same pictures,
+nobody can tell. Only a request that was being drawn both times when two processes died is
+given up, for it may be what kills them.
 
 Nothing here blocks the event loop: the pipes to the process are read and written by
 asyncio, and all computing is on the other side.
@@ -13,19 +13,15 @@ asyncio, and all computing is on the other side.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import itertools
-import logging
 import secrets
-import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from engine.api import (
     MAX_SEED,
-    CheckpointError,
     DrawEvent,
     Drawing,
     DrawingFailedError,
@@ -34,56 +30,74 @@ from engine.api import (
     EngineBusyError,
     EngineClosedError,
     EngineError,
+    EngineStats,
+    InvalidRequestError,
+    Priority,
+    Queued,
 )
-from engine.process import (
-    HEADER_BYTES,
+from engine.contract import RunnerSettings
+from engine.devices import Device
+from engine.line import RequestId
+from engine.messages import (
+    Busy,
     Cancel,
+    Done,
     Draw,
+    Encode,
     Failed,
-    FromEngine,
-    Ready,
-    Refused,
-    Said,
+    Look,
+    Seen,
     Start,
-    ToEngine,
     Told,
-    Unusable,
-    decode_frame,
-    encode_frame,
-    frame_length,
+    Upscale,
+    Wrong,
 )
-from engine.scheduler import RequestId
+from engine.supervisor import Supervisor
+from engine.uploads import MAX_FILE_BYTES, decode_picture
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
+    from engine.messages import FromEngine, Ready
 
 RUNNER_LOADER = "engine.runner:load_runner"
-MAX_DEATHS = 2
-_END_WITHIN_S = 5.0
-_MAX_RESTART_DELAY_S = 60.0
-_LAST_WORDS_BYTES = 8_192
+MAX_DEATHS: Final = 2
+MAX_WAITING_ERRANDS: Final = 32
+_ERRAND_S: Final = 5.0  # about what one takes on a processor
 
-# The same import path as here, and ``engine.process`` under its own name: run by ``-m`` it
-# would be ``__main__``, and its messages would not be equal to ours.
-_CHILD = "import sys; sys.path[:] = sys.argv[1:]; from engine.process import main; main()"
+_CLOSED = "The engine was closed before the pictures were done."
+_BROKE = "The engine broke while it was drawing this request."
+_BROKE_TWICE = "The engine broke twice over this request."
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Ticket:
     """A drawing that somebody waits for."""
 
-    id: RequestId
-    request: DrawRequest
-    asked_at_s: float
+    draw: Draw
     events: asyncio.Queue[DrawEvent | EngineError] = field(
         default_factory=asyncio.Queue["DrawEvent | EngineError"]
     )
     was_accepted: bool = False
     is_being_drawn: bool = False
+    death_count: int = 0
+
+    @property
+    def id(self) -> RequestId:
+        return self.draw.request_id
+
+    @property
+    def picture_count(self) -> int:
+        return self.draw.request.picture_count
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Errand:
+    """Something else that somebody waits for."""
+
+    question: Upscale | Encode
+    answer: asyncio.Future[Any]
     death_count: int = 0
 
 
@@ -96,8 +110,11 @@ class EngineProcess:
         checkpoint_dir: Path,
         slot_count: int,
         cache_dir: Path | None = None,
+        dtype: str = "auto",
+        device: Device | None = None,
         max_waiting_pictures: int = 512,
         restart_delay_s: float = 1.0,
+        hang_limit_s: float = 300.0,
         runner_loader: str = RUNNER_LOADER,
     ) -> None:
         """Prepare; ``start`` does the work.
@@ -106,36 +123,64 @@ class EngineProcess:
             checkpoint_dir: The folder of the weights.
             slot_count: Pictures drawn at once.
             cache_dir: Where compiled programs are kept between starts.
+            dtype: See ``engine.contract.RunnerSettings``.
+            device: Where it computes; by default wherever JAX can.
             max_waiting_pictures: How long the waiting line may be.
-            restart_delay_s: The pause after a start that failed; it doubles each time.
-            runner_loader: ``module:function`` of an ``engine.process.LoadRunner``.
+            restart_delay_s: The first pause between starts that fail; it doubles each time.
+            hang_limit_s: How long a process that has work may be silent: far more than a
+                chunk takes.
+            runner_loader: ``module:function`` of an ``engine.contract.LoadRunner``.
         """
-        self._start = Start(
+        self._device = device or Device()
+        start = Start(
             runner_loader=runner_loader,
-            checkpoint_dir=checkpoint_dir,
-            slot_count=slot_count,
-            cache_dir=cache_dir,
+            runner=RunnerSettings(
+                checkpoint_dir=checkpoint_dir,
+                slot_count=slot_count,
+                cache_dir=cache_dir,
+                dtype=dtype,
+            ),
             max_waiting_pictures=max_waiting_pictures,
+            cpu_ids=self._device.cpu_ids,
         )
-        self._restart_delay_s = restart_delay_s
+        self._process = Supervisor(
+            start,
+            self,
+            environment=self._device.environment,
+            restart_delay_s=restart_delay_s,
+            hang_limit_s=hang_limit_s,
+        )
         self._names = itertools.count(1)
         self._tickets: dict[RequestId, _Ticket] = {}
-        self._child: _Child | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._is_ready = False
-        self._restart_count = 0
+        self._errands: dict[RequestId, _Errand] = {}
+        self._looks: dict[RequestId, asyncio.Future[EngineStats]] = {}
+        self._picture_count = 0
+        self._facts: Ready | None = None  # of the model; they outlive the process
 
     def __repr__(self) -> str:
-        condition = "ready" if self._is_ready else "stopped" if self._watch is None else "starting"
+        is_running = self._process.is_running
+        condition = "ready" if self.is_ready else "starting" if is_running else "stopped"
         return (
             f"<EngineProcess {condition}, {len(self._tickets)} requests, "
-            f"{self._restart_count} restarts>"
+            f"{self._process.restart_count} restarts>"
         )
 
     @property
     def process_id(self) -> int | None:
         """The id of the running process; ``None`` while there is none."""
-        return None if self._child is None else self._child.process_id
+        return self._process.process_id
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is a process that draws."""
+        return self._process.is_ready
+
+    @property
+    def picture_count(self) -> int:
+        """Pictures that somebody waits for."""
+        return self._picture_count
+
+    # --- what callers ask for ---------------------------------------------------------
 
     async def start(self) -> None:
         """Start the process; return when it has loaded and compiled everything.
@@ -144,30 +189,26 @@ class EngineProcess:
             CheckpointError: The weights cannot be used.
             EngineError: The process ended while it was starting.
         """
-        if self._watch is not None:
-            return
-        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._watch = asyncio.create_task(self._watch_over(started), name="engine-watch")
-        try:
-            await started
-        except BaseException:
-            await self.close()
-            raise
+        await self._process.start()
 
     async def close(self) -> None:
         """Give up what is not done (``EngineClosedError``) and end the process."""
-        watch, self._watch = self._watch, None
-        self._fail_all(EngineClosedError("The engine was closed before the pictures were done."))
-        if watch is not None:
-            watch.cancel()
-            await asyncio.wait([watch])
+        self.gave_up(EngineClosedError(_CLOSED))
+        await self._process.close()
+        self._end_looks()
 
-    async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
+    async def draw(
+        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
+    ) -> AsyncGenerator[DrawEvent]:
         """Draw ``request``; see ``engine.api.Engine``. Closing the iterator gives it up."""
-        if self._watch is None:
-            raise EngineClosedError("The engine is not running.")
-        ticket = self._take(request)
+        self._check_open()
+        if (refusal := self._refusal(request)) is not None:
+            raise refusal
+        ahead_count = self._picture_count
+        ticket = self._take(request, requester, priority)
         try:
+            if not self.is_ready:
+                yield Queued(pictures_ahead=ahead_count)
             while True:
                 event = await ticket.events.get()
                 if isinstance(event, EngineError):
@@ -178,136 +219,164 @@ class EngineProcess:
         finally:
             self._give_back(ticket)
 
-    # --- tickets ----------------------------------------------------------------------
+    async def upscale(self, picture: bytes) -> bytes:
+        """Return the picture four times as wide and high; see ``engine.api.Engine``."""
+        name = RequestId(next(self._names))
+        return cast("bytes", await self._run(Upscale(request_id=name, picture=picture)))
 
-    def _take(self, request: DrawRequest) -> _Ticket:
+    async def encode(self, picture: bytes) -> tuple[int, ...]:
+        """Return the image tokens of a picture; see ``engine.api.Engine``."""
+        name = RequestId(next(self._names))
+        question = Encode(request_id=name, picture=picture)
+        return cast("tuple[int, ...]", await self._run(question))
+
+    async def stats(self) -> EngineStats:
+        """Look how the engine is doing; answers after the present chunk, or at once."""
+        stats = EngineStats(waiting_picture_count=self._picture_count)
+        if self.is_ready:
+            name = RequestId(next(self._names))
+            look = self._looks[name] = asyncio.get_running_loop().create_future()
+            self._process.send(Look(request_id=name))
+            try:
+                stats = await look
+            finally:
+                self._looks.pop(name, None)
+        return dataclasses.replace(stats, restart_count=self._process.restart_count)
+
+    # --- tickets and errands ----------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if not self._process.is_running:
+            raise EngineClosedError("The engine is not running.")
+
+    def _refusal(self, request: DrawRequest) -> InvalidRequestError | None:
+        """What is wrong with a request for this model, once that is known."""
+        facts, kept = self._facts, request.keep
+        if facts is None or not kept:
+            return None
+        if len(kept) < facts.image_length and max(kept) < facts.code_count:
+            return None
+        return InvalidRequestError(
+            f"The picture to complete was not drawn by this model ({facts.model}): draw it anew, "
+            "or upload it as a file."
+        )
+
+    def _take(self, request: DrawRequest, requester: str, priority: Priority) -> _Ticket:
         seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
-        ticket = _Ticket(
-            id=RequestId(next(self._names)),
+        draw = Draw(
+            request_id=RequestId(next(self._names)),
             request=dataclasses.replace(request, seed=seed),
             asked_at_s=time.monotonic(),
+            requester=requester,
+            priority=priority,
         )
-        self._tickets[ticket.id] = ticket
-        if self._is_ready:
-            self._ask(ticket)
+        ticket = self._tickets[draw.request_id] = _Ticket(draw=draw)
+        self._picture_count += ticket.picture_count
+        self._process.send(draw)
         return ticket
 
-    def _ask(self, ticket: _Ticket) -> None:
-        self._send(
-            Draw(
-                request_id=ticket.id,
-                request=ticket.request,
-                asked_at_s=ticket.asked_at_s,
-                was_accepted_before=ticket.was_accepted,
-            )
-        )
-
     def _give_back(self, ticket: _Ticket) -> None:
-        if self._tickets.pop(ticket.id, None) is not None and self._is_ready:
-            self._send(Cancel(request_id=ticket.id))
+        if self._forget(ticket.id) is not None:
+            self._process.send(Cancel(request_id=ticket.id))
 
-    def _send(self, message: ToEngine) -> None:
-        if self._child is not None:
-            self._child.send(message)
-
-    def _end_ticket(self, request_id: RequestId, end: Drawn | EngineError) -> None:
+    def _forget(self, request_id: RequestId) -> _Ticket | None:
         ticket = self._tickets.pop(request_id, None)
         if ticket is not None:
-            ticket.events.put_nowait(end)
+            self._picture_count -= ticket.picture_count
+        return ticket
 
-    def _fail_all(self, error: EngineError) -> None:
-        for request_id in list(self._tickets):
-            self._end_ticket(request_id, error)
-
-    # --- the process ------------------------------------------------------------------
-
-    async def _watch_over(self, started: asyncio.Future[None]) -> None:
-        """Keep a process running until cancelled; tell the first outcome to ``started``."""
+    async def _run(self, question: Upscale | Encode) -> object:
+        self._check_open()
+        if len(question.picture) > MAX_FILE_BYTES:
+            decode_picture(question.picture)  # refuses it for its length, without a look
+        if len(self._errands) >= MAX_WAITING_ERRANDS:
+            raise EngineBusyError(len(self._errands) * _ERRAND_S)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        name = question.request_id
+        self._errands[name] = _Errand(question=question, answer=answer)
+        self._process.send(question)
         try:
-            await self._keep_running(started)
+            return await answer
         finally:
-            if not started.done():
-                started.set_exception(EngineClosedError("The engine was closed."))
+            if self._errands.pop(name, None) is not None:
+                self._process.send(Cancel(request_id=name))
 
-    async def _keep_running(self, started: asyncio.Future[None]) -> None:
-        delay_s = self._restart_delay_s
-        while True:
-            try:
-                await self._run_once(started)
-            except Exception as error:
-                failure = _as_engine_error(error)
-                if not started.done():
-                    started.set_exception(failure)
-                    return
-                logger.exception("engine restart failed retry_after_s=%.1f", delay_s)
-                self._fail_all(failure)  # whatever it is, nobody is left waiting
-                await asyncio.sleep(delay_s)
-                delay_s = min(2 * delay_s, _MAX_RESTART_DELAY_S)
+    def _end(self, request_id: RequestId, end: object) -> None:
+        """End a drawing or an errand with its result or error."""
+        if (ticket := self._forget(request_id)) is not None:
+            ticket.events.put_nowait(cast("Drawn | EngineError", end))
+        errand = self._errands.pop(request_id, None)
+        if errand is None or errand.answer.done():
+            return
+        if isinstance(end, EngineError):
+            errand.answer.set_exception(end)
+        else:
+            errand.answer.set_result(end)
+
+    def _end_looks(self) -> None:
+        for look in self._looks.values():
+            if not look.done():
+                look.set_result(EngineStats(waiting_picture_count=self._picture_count))
+
+    # --- what the supervisor tells (engine.supervisor.Listener) -------------------------
+
+    @property
+    def has_work(self) -> bool:
+        """Whether somebody waits for the process."""
+        return bool(self._tickets or self._errands)
+
+    def became_ready(self, ready: Ready) -> None:
+        """Ask a new process for everything that somebody waits for."""
+        self._facts = ready
+        for ticket in list(self._tickets.values()):
+            if (refusal := self._refusal(ticket.draw.request)) is not None:
+                self._end(ticket.id, refusal)
             else:
-                delay_s = self._restart_delay_s
-                self._count_death()
-            self._restart_count += 1
-
-    async def _run_once(self, started: asyncio.Future[None]) -> None:
-        """Run a process until it ends by itself.
-
-        Raises:
-            EngineError: It ended before it was ready.
-        """
-        async with _Child.running(self._start) as child:
-            self._child = child
-            try:
-                async for message in child.messages():
-                    self._handle(message, started)
-                exit_status = await child.wait()
-                logger.error(
-                    "engine process ended exit_status=%d last_words:\n%s",
-                    exit_status,
-                    child.last_words,
+                was_accepted = ticket.was_accepted
+                self._process.send(
+                    dataclasses.replace(ticket.draw, was_accepted_before=was_accepted)
                 )
-                if not self._is_ready:
-                    raise EngineError(
-                        f"The engine process ended while it was starting (exit status "
-                        f"{exit_status}); the log has its last words."
-                    )
-            finally:
-                self._child = None
-                self._is_ready = False
+        for errand in self._errands.values():
+            self._process.send(errand.question)
 
-    def _count_death(self) -> None:
-        for ticket in [t for t in self._tickets.values() if t.is_being_drawn]:
-            ticket.is_being_drawn = False
-            ticket.death_count += 1
-            if ticket.death_count == MAX_DEATHS:
-                self._end_ticket(
-                    ticket.id, DrawingFailedError("The engine broke twice over this request.")
-                )
-
-    def _handle(self, message: FromEngine, started: asyncio.Future[None]) -> None:
+    def received(self, message: FromEngine) -> None:
+        """Pass on what the process tells."""
         match message:
-            case Ready():
-                self._become_ready(message, started)
-            case Unusable(sentence=sentence):
-                raise CheckpointError(sentence)
             case Told():
                 self._tell(message)
-            case Refused(request_id=request_id, retry_after_s=retry_after_s):
-                self._end_ticket(request_id, EngineBusyError(retry_after_s))
+            case Done(request_id=request_id, answer=answer):
+                self._end(request_id, answer)
+            case Seen(request_id=request_id, stats=stats):
+                look = self._looks.get(request_id)
+                if look is not None and not look.done():
+                    look.set_result(stats)
+            case Busy(request_id=request_id, retry_after_s=retry_after_s):
+                self._end(request_id, EngineBusyError(retry_after_s))
+            case Wrong(request_id=request_id, sentence=sentence):
+                self._end(request_id, InvalidRequestError(sentence))
             case Failed(request_id=request_id):
-                error = DrawingFailedError("The engine broke while it was drawing this request.")
-                self._end_ticket(request_id, error)
-            case Said(level=level, text=text):
-                logger.log(level, "engine process says: %s", text)
+                self._end(request_id, DrawingFailedError(_BROKE))
             case _:
-                assert_never(message)
+                raise TypeError(f"{type(message).__name__} is the supervisor's to handle")
 
-    def _become_ready(self, ready: Ready, started: asyncio.Future[None]) -> None:
-        self._is_ready = True
-        logger.info("engine ready model=%s slot_count=%d", ready.model, ready.slot_count)
+    def lost_process(self) -> None:
+        """Count the death against what was being done, and give up what killed two."""
+        self._end_looks()
+        suspects: dict[RequestId, _Ticket | _Errand] = {
+            **{name: ticket for name, ticket in self._tickets.items() if ticket.is_being_drawn},
+            **self._errands,
+        }
+        for name, suspect in suspects.items():
+            suspect.death_count += 1
+            if suspect.death_count == MAX_DEATHS:
+                self._end(name, DrawingFailedError(_BROKE_TWICE))
         for ticket in self._tickets.values():
-            self._ask(ticket)
-        if not started.done():
-            started.set_result(None)
+            ticket.is_being_drawn = False
+
+    def gave_up(self, error: EngineError) -> None:
+        """Let nobody wait for a process that does not come."""
+        for name in [*self._tickets, *self._errands]:
+            self._end(name, error)
 
     def _tell(self, told: Told) -> None:
         ticket = self._tickets.get(told.request_id)
@@ -315,87 +384,8 @@ class EngineProcess:
             return  # given up while the event was on its way
         ticket.was_accepted = True
         if isinstance(told.event, Drawn):
-            self._end_ticket(ticket.id, told.event)
+            self._end(ticket.id, told.event)
             return
-        ticket.is_being_drawn = isinstance(told.event, Drawing)
+        if isinstance(told.event, Queued | Drawing):
+            ticket.is_being_drawn = isinstance(told.event, Drawing)
         ticket.events.put_nowait(told.event)
-
-
-def _as_engine_error(error: Exception) -> EngineError:
-    if isinstance(error, EngineError):
-        return error
-    return EngineError(f"The engine process cannot be run ({error}).")
-
-
-class _Child:
-    """One engine process and the pipes to it."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._last_bytes = b""
-        self._listening = asyncio.create_task(self._listen(), name="engine-stderr")
-        self.process_id = process.pid
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def running(cls, start: Start) -> AsyncGenerator[_Child]:
-        """Have a process while the block lasts."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _CHILD,
-            *sys.path,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        child = cls(process)
-        try:
-            child.send(start)
-            yield child
-        finally:
-            await child.end()
-
-    @property
-    def last_words(self) -> str:
-        """The end of what the process wrote to standard error."""
-        return self._last_bytes.decode(errors="replace").strip()
-
-    def send(self, message: Start | ToEngine) -> None:
-        """Queue a message; if the process is dead, it is lost with it."""
-        assert self._process.stdin is not None  # noqa: S101 - it was made with a pipe
-        if not self._process.stdin.is_closing():
-            self._process.stdin.write(encode_frame(message))
-
-    async def messages(self) -> AsyncIterator[FromEngine]:
-        """What the process tells, until it ends."""
-        assert self._process.stdout is not None  # noqa: S101 - it was made with a pipe
-        with contextlib.suppress(asyncio.IncompleteReadError):  # the end, also in mid-frame
-            while True:
-                header = await self._process.stdout.readexactly(HEADER_BYTES)
-                body = await self._process.stdout.readexactly(frame_length(header))
-                yield cast("FromEngine", decode_frame(body))
-
-    async def wait(self) -> int:
-        """Return the exit status once the process has ended and said everything."""
-        await self._listening
-        return await self._process.wait()
-
-    async def end(self) -> None:
-        """Close its standard input, which ends it; kill it if it does not listen."""
-        assert self._process.stdin is not None  # noqa: S101 - it was made with a pipe
-        self._process.stdin.close()
-        try:
-            await asyncio.wait_for(self.wait(), _END_WITHIN_S)
-        except TimeoutError:
-            logger.warning("engine process killed: it did not end in %.0f s", _END_WITHIN_S)
-            with contextlib.suppress(ProcessLookupError):  # it has just ended after all
-                self._process.kill()
-            await self._process.wait()
-        finally:
-            self._listening.cancel()
-
-    async def _listen(self) -> None:
-        assert self._process.stderr is not None  # noqa: S101 - it was made with a pipe
-        while chunk := await self._process.stderr.read(_LAST_WORDS_BYTES):
-            self._last_bytes = (self._last_bytes + chunk)[-_LAST_WORDS_BYTES:]

@@ -20,6 +20,7 @@ from flax import nnx
 from engine import sampling, weights
 from engine.api import CheckpointError
 from engine.clip_pixels import ClipPixels
+from engine.contract import RunnerStats
 from engine.models.upscaler import Upscaler, load_upscaler
 from engine.sampling import RowOptions
 from engine.text import ClipTokenizer, TextTokenizer
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.api import SamplingOptions
+    from engine.contract import Placement, RunnerSettings
     from engine.models.clip import Clip
     from engine.models.dalle_bart import DalleBart, DalleBartConfig, Memory
     from engine.models.vqgan import Vqgan
-    from engine.process import Placement
     from engine.text import TextIds
 
 _CHUNK_STEPS = 16
@@ -59,6 +60,7 @@ class DecodeState(NamedTuple):
     position: Int[Array, " N"]  # how many tokens the slot has; S when it is done or free
     seed: UInt32[Array, " N"]
     picture_index: Int[Array, " N"]
+    kept: Int[Array, " N"]  # how many of the first tokens are given, not drawn
     options: RowOptions
     text: Text
     cache: tuple[Memory, ...]
@@ -70,16 +72,21 @@ class NewPictures(NamedTuple):
     is_new: Bool[Array, " N"]
     seed: UInt32[Array, " N"]
     picture_index: Int[Array, " N"]
+    tokens: Int[Array, "N S"]
+    kept: Int[Array, " N"]
     options: RowOptions
 
 
 class JaxRunner:
-    """Draws with one checkpoint on one device. Implements ``engine.process.Runner``.
+    """Draws with one checkpoint on one device. Implements ``engine.contract.Runner``.
 
     Attributes:
         slot_count: Pictures drawn at once.
         chunk_count: Chunks from an empty picture to a finished one.
         model: The checkpoint's name, for people.
+        image_length: Image tokens of a picture.
+        code_count: Image tokens are smaller than this.
+        picture_side_px: The side of what the VQGAN draws and reads.
         trace_count: How often anything was traced: stands still after ``warm_up``.
     """
 
@@ -105,9 +112,14 @@ class JaxRunner:
         self._clip_pixels = clip_pixels
         self._chunk_steps = math.gcd(self._config.image_length, _CHUNK_STEPS)
         self.chunk_count = self._config.image_length // self._chunk_steps
-        code_count = min(vqgan.config.n_embed, self._config.image_vocab_size)
+        self.image_length = self._config.image_length
+        self.code_count = min(vqgan.config.n_embed, self._config.image_vocab_size)
+        self.picture_side_px = _side_px(self._config, vqgan)
         painter = _Painter(vqgan, upscaler)
-        self._compile(dalle_bart, painter, clip, code_count)
+        self._compile(dalle_bart, painter, clip, self.code_count)
+        self._upscale = self._jit(_upscale, upscaler or load_upscaler())
+        self._encode = self._jit(lambda m, pixels: m.encode(pixels / jnp.float32(255)), vqgan)
+        self._text_hits = self._text_misses = 0
         self._texts: OrderedDict[str, Text] = OrderedDict()
         self._state = self._empty_state(dalle_bart)
 
@@ -148,6 +160,7 @@ class JaxRunner:
             position=jnp.full(n, length, jnp.int32),
             seed=jnp.zeros(n, jnp.uint32),
             picture_index=jnp.zeros(n, jnp.int32),
+            kept=jnp.zeros(n, jnp.int32),
             options=RowOptions(jnp.ones(n), jnp.zeros(n, jnp.int32), jnp.ones(n), jnp.ones(n)),
             text=jax.tree.map(lambda x: jnp.repeat(x, 2 * n, axis=0), nothing),
             cache=dalle_bart.empty_cache(2 * n),
@@ -162,6 +175,7 @@ class JaxRunner:
         for count in _BATCH_SIZES:
             tokens = np.zeros((count, self._config.image_length), np.int32)
             self.rank(" ", self.render(tokens))
+        self.encode(np.zeros((1, self.picture_side_px, self.picture_side_px, 3), np.uint8))
 
     def place(self, placements: Sequence[Placement]) -> None:
         """Start pictures in free slots."""
@@ -174,6 +188,9 @@ class JaxRunner:
     def step(self) -> None:
         """Advance all slots by one chunk; returns when the device has done it."""
         self._state = jax.block_until_ready(self._decode_chunk(self._state))
+
+    def vacate(self, slots: Sequence[int]) -> None:
+        """Slots that are free again cost what they cost: all are stepped alike."""
 
     def tokens(self, slots: Sequence[int]) -> NDArray[np.int32]:
         """Image tokens int32 [n, S] of finished slots."""
@@ -190,6 +207,24 @@ class JaxRunner:
         prepared = self._clip_pixels.prepare(pixels)
         return _in_batches(lambda batch: self._score(batch, embedded), prepared)
 
+    def upscale(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Pictures uint8 [n, 4h, 4w, 3] of pictures uint8 [n, h, w, 3]."""
+        return np.asarray(self._upscale(pixels))
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Image tokens int32 [n, S] of pictures uint8 [n, side, side, 3]."""
+        return np.concatenate([np.asarray(self._encode(one[None])) for one in pixels])
+
+    def stats(self) -> RunnerStats:
+        """What was counted so far."""
+        memory = jax.local_devices()[0].memory_stats() or {}
+        return RunnerStats(
+            compile_count=self.trace_count,
+            text_cache_hits=self._text_hits,
+            text_cache_misses=self._text_misses,
+            device_bytes=memory.get("bytes_in_use"),
+        )
+
     # --- prompts -----------------------------------------------------------------------
 
     def _place_prompt(self, prompt: str, placements: Sequence[Placement]) -> None:
@@ -199,7 +234,10 @@ class JaxRunner:
 
     def _text_of(self, prompt: str) -> Text:
         """The prompt as the decoder reads it; the last few are remembered."""
-        if prompt not in self._texts:
+        if prompt in self._texts:
+            self._text_hits += 1
+        else:
+            self._text_misses += 1
             self._texts[prompt] = self._to_text(self._tokenizer.encode(prompt))
         self._texts.move_to_end(prompt)
         if len(self._texts) > _REMEMBERED_PROMPTS:
@@ -226,6 +264,8 @@ def _place(state: DecodeState, text: Text, new: NewPictures, start: Array) -> De
         return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)
 
     return state._replace(
+        tokens=pick(is_new, new.tokens, state.tokens),
+        kept=pick(is_new, new.kept, state.kept),
         last=pick(is_new, start, state.last),
         position=pick(is_new, jnp.int32(0), state.position),
         seed=pick(is_new, new.seed, state.seed),
@@ -257,6 +297,7 @@ def _decode_one(model: DalleBart, state: DecodeState, code_count: int) -> Decode
     twice = functools.partial(jnp.tile, reps=2)
     logits, cache = model.decoder.step(twice(state.last), twice(position), state.cache, *state.text)
     token = _next_token(logits.astype(jnp.float32), state, position, code_count)
+    token = jnp.where(position < state.kept, state.tokens[slots, position], token)
     return state._replace(
         tokens=state.tokens.at[slots, position].set(
             jnp.where(is_drawing, token, state.tokens[slots, position])
@@ -272,6 +313,11 @@ def _next_token(logits: Array, state: DecodeState, position: Array, code_count: 
     guided = sampling.guide(conditioned, unconditioned, state.options.condition_scale)
     noise = sampling.gumbel(state.seed, state.picture_index, position, code_count)
     return sampling.choose(sampling.warp(guided, state.options), noise)
+
+
+def _upscale(model: Upscaler, pixels: UInt8[Array, "B h w 3"]) -> UInt8[Array, "B H W 3"]:
+    enlarged = model(pixels.astype(jnp.float32) / 255)
+    return jnp.round(jnp.clip(enlarged, 0.0, 1.0) * 255).astype(jnp.uint8)
 
 
 class _Painter(nnx.Module):
@@ -307,6 +353,8 @@ def _new_pictures(
         is_new=each(lambda _: True, np.bool_),
         seed=each(lambda placement: placement.seed, np.uint32),
         picture_index=each(lambda placement: placement.index, np.int32),
+        tokens=jnp.asarray(_kept_tokens(slot_count, placements, config.image_length)),
+        kept=each(lambda placement: len(placement.keep), np.int32),
         options=RowOptions(
             temperature=option("temperature", np.float32),
             top_k=option("top_k", np.int32),
@@ -314,6 +362,15 @@ def _new_pictures(
             condition_scale=option("condition_scale", np.float32),
         ),
     )
+
+
+def _kept_tokens(
+    slot_count: int, placements: Sequence[Placement], length: int
+) -> NDArray[np.int32]:
+    tokens = np.zeros((slot_count, length), np.int32)
+    for placement in placements:
+        tokens[placement.slot, : len(placement.keep)] = placement.keep
+    return tokens
 
 
 def _option(options: SamplingOptions, field: str, config: DalleBartConfig) -> float:
@@ -339,21 +396,18 @@ def _batches(items: NDArray[Any]) -> Iterator[NDArray[Any]]:
 # --- loading ---------------------------------------------------------------------------
 
 
-def load_runner(checkpoint_dir: Path, slot_count: int, cache_dir: Path | None) -> JaxRunner:
+def load_runner(settings: RunnerSettings) -> JaxRunner:
     """Load a checkpoint (see ``engine.weights``); nothing is compiled yet.
-
-    Args:
-        checkpoint_dir: The folder of the three models.
-        slot_count: Pictures drawn at once.
-        cache_dir: Where compiled programs are kept for the next start.
 
     Raises:
         CheckpointError: Anything is missing, damaged, or does not fit together.
     """
-    if cache_dir is not None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_dir))
+    checkpoint_dir, slot_count = settings.checkpoint_dir, settings.slot_count
+    if settings.cache_dir is not None:
+        jax.config.update("jax_compilation_cache_dir", str(settings.cache_dir))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    dalle_bart = weights.load_model(weights.DALLE_BART, checkpoint_dir / "dalle_bart")
+    dtype = _dtype_of(settings.dtype)
+    dalle_bart = weights.load_model(weights.DALLE_BART, checkpoint_dir / "dalle_bart", dtype=dtype)
     vqgan = weights.load_model(weights.VQGAN, checkpoint_dir / "vqgan")
     clip = weights.load_model(weights.CLIP, checkpoint_dir / "clip")
     config = dalle_bart.config
@@ -376,6 +430,13 @@ def load_runner(checkpoint_dir: Path, slot_count: int, cache_dir: Path | None) -
         ),
         clip_pixels=ClipPixels.from_folder(checkpoint_dir / "clip", side_px=clip.config.image_size),
     )
+
+
+def _dtype_of(name: str) -> Any:
+    """The numbers of the decoder; ``auto`` is what suits the device that JAX has found."""
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(name)
 
 
 def _side_px(config: DalleBartConfig, vqgan: Vqgan) -> int:

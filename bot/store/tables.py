@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Date,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -63,6 +65,9 @@ jobs = Table(
     Column("picture_count", Integer, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("options", JSON, nullable=False),
+    # The request's image tokens to start from, and whether it asked for previews.
+    Column("keep", JSON, nullable=False, server_default="[]"),
+    Column("preview", Boolean, nullable=False, server_default=false()),
     Column("address", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     # How often delivery was begun, counted before it begins.

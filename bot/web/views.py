@@ -1,7 +1,8 @@
 """What the page is told about a job: plain JSON objects, made by pure functions.
 
 Every view has ``job_id``, ``prompt``, ``picture_count`` and ``state``, which is one of
-queued (with ``pictures_ahead``), drawing (``percent``), postponed (``sentence``), done
+queued (with ``pictures_ahead`` and ``eta_s``, the seconds until the pictures come, or null
+while that is not known), drawing (``percent``, ``eta_s``), postponed (``sentence``), done
 (``seed``, ``model``, ``grid``, ``pictures`` best first, ``timings``) and failed (``sentence``).
 """
 
@@ -21,14 +22,18 @@ if TYPE_CHECKING:
 
 def accepted(job: Job) -> View:
     """Describe a job that nobody has looked at yet."""
-    return _view(job, "queued", pictures_ahead=0)
+    return _view(job, "queued", pictures_ahead=0, eta_s=None)
 
 
 def in_progress(job: Job, event: Queued | Drawing) -> View:
     """Describe a job that waits or is being drawn."""
     if isinstance(event, Queued):
-        return _view(job, "queued", pictures_ahead=event.pictures_ahead)
-    return _view(job, "drawing", percent=round(100 * event.fraction))
+        return _view(job, "queued", pictures_ahead=event.pictures_ahead, eta_s=_eta_s(event))
+    return _view(job, "drawing", percent=round(100 * event.fraction), eta_s=_eta_s(event))
+
+
+def _eta_s(event: Queued | Drawing) -> float | None:
+    return None if event.eta_s is None else round(event.eta_s, 1)
 
 
 def postponed(job: Job) -> View:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from engine.api import DEMO_CHECKPOINT, SamplingOptions
-from engine.process import Placement
+from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from engine.training.judge import evaluate
 from engine.training.scenes import canonical_caption, held_out_scenes
@@ -47,7 +47,9 @@ def main() -> None:
     parser.add_argument("--scenes-seed", type=int, default=_SCENES_SEED, help="which scenes")
     parser.add_argument("--sheet", type=Path, help="where the contact sheet goes")
     options = parser.parse_args()
-    runner = load_runner(options.checkpoint, options.candidates, None)
+    runner = load_runner(
+        RunnerSettings(checkpoint_dir=options.checkpoint, slot_count=options.candidates)
+    )
     sampling = SamplingOptions(
         condition_scale=options.condition_scale,
         top_k=options.top_k,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -154,6 +156,25 @@ async def test_a_data_folder_that_cannot_be_made_is_told_with_a_sentence(tmp_pat
         f"The folder {tmp_path}/file/data cannot be used (Not a directory): set DATA_DIR to one "
         "you may write to."
     )
+
+
+def test_one_device_is_one_engine_process_and_several_are_a_pool(settings: Settings) -> None:
+    def engine_of(devices: str) -> str:
+        return repr(app.engine_of(settings.model_copy(update={"engine_devices": devices})))
+
+    one = "<EngineProcess stopped, 0 requests, 0 restarts>"
+    assert [engine_of("auto"), engine_of("cpu")] == [one, one]
+    assert engine_of("cpu,gpu:0") == f"<EnginePool {one}, {one}>"
+
+
+def test_the_process_of_the_bot_loads_no_jax() -> None:
+    look = "import sys, bot.app, bot.cli; print([m for m in sys.modules if m.startswith('jax')])"
+
+    looked = subprocess.run(  # noqa: S603 # our own interpreter
+        [sys.executable, "-c", look], capture_output=True, check=True
+    )
+
+    assert looked.stdout.strip() == b"[]"
 
 
 def test_an_incomplete_model_is_told_with_the_missing_files(tmp_path: Path) -> None:

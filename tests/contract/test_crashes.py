@@ -17,7 +17,7 @@ import pytest
 from bot.jobs import DeliveryError, DuplicateEventError, JobState, Platform
 from bot.service import Service
 from bot.store import Store
-from engine.api import DrawingFailedError
+from engine.api import DrawingFailedError, Priority
 from tests.support.clock import Clock
 from tests.support.factories import database_url, person, submission
 from tests.support.scripted_engine import ScriptedEngine
@@ -73,8 +73,10 @@ class FusedEngine(ScriptedEngine):
         super().__init__()
         self._fuse = fuse
 
-    async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
-        async for event in super().draw(request):
+    async def draw(
+        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
+    ) -> AsyncGenerator[DrawEvent]:
+        async for event in super().draw(request, requester=requester, priority=priority):
             await self._fuse.point()
             yield event
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.api import SamplingOptions
-from engine.process import Placement
+from engine.contract import Placement, RunnerSettings
 from engine.runner import load_runner
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def drawn_from(checkpoint: Path) -> NDArray[np.uint8]:
     """Draw one picture and have it ranked."""
-    runner = load_runner(checkpoint, 1, None)
+    runner = load_runner(RunnerSettings(checkpoint_dir=checkpoint, slot_count=1))
     runner.place([Placement(slot=0, prompt=PROMPT, seed=1, index=0, options=SamplingOptions())])
     for _ in range(runner.chunk_count):
         runner.step()

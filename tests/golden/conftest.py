@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine import weights
+from engine.contract import RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from tests.support.tiny import DATA, tiny_checkpoint
 
@@ -34,6 +35,10 @@ def clip() -> Clip:
 @pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
     """Four slots, warmed up; its pictures are 64 tokens in 4 chunks."""
-    runner = load_runner(tiny_checkpoint(tmp_path_factory.mktemp("tiny")), 4, None)
+    runner = load_runner(
+        RunnerSettings(
+            checkpoint_dir=tiny_checkpoint(tmp_path_factory.mktemp("tiny")), slot_count=4
+        )
+    )
     runner.warm_up()
     return runner

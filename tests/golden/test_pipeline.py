@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.api import SamplingOptions
-from engine.process import Placement
+from engine.contract import Placement
 from tests.support.tiny import golden
 
 if TYPE_CHECKING:

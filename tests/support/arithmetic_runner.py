@@ -2,13 +2,15 @@
 
 The next token is a function of everything before it in its slot, of the prompt, the seed,
 the candidate's index and the options. Any mix-up of slots, requests or orders changes it,
-and ``expected_tokens`` says what it must be, without slots.
+and ``expected_tokens`` says what it must be, without slots. A picture is its tokens: each
+is a pixel whose red is the token, so that ``encode`` can read them back.
 
 The checkpoint folder is its switchboard: while the file ``hold`` is in it, no step is made
 but one for every file ``pass``; a file ``broken`` is refused as a checkpoint, ``defective``
-crashes the start and ``slow`` makes it endless. The prompts "kill once ..." and "kill always
-..." end the process in mid-drawing, "unrankable ..." and "unplaceable ..." break their own
-request.
+crashes the start (as often as the number in it says) and ``slow`` makes it endless; while
+``stuck`` is in it, no picture is rendered, and with ``heavy`` each is 700 px a side. The
+prompts "kill once ..." and "kill always ..." end the process in mid-drawing, "hang once ..."
+hangs it, "unrankable ..." and "unplaceable ..." break their own request.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.api import CheckpointError
+from engine.contract import RunnerStats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.api import SamplingOptions
-    from engine.process import Placement
+    from engine.contract import Placement, RunnerSettings
 
 LOADER = f"{__name__}:load_runner"
 CHUNK_COUNT = 32
@@ -38,6 +41,7 @@ CHUNK_STEPS = 2
 TOKEN_COUNT = CHUNK_COUNT * CHUNK_STEPS
 SIDE = 8
 VOCABULARY = 251
+HEAVY_SIDE_PX = 700
 
 
 def next_token(
@@ -49,23 +53,27 @@ def next_token(
 
 
 def expected_tokens(
-    prompt: str, seed: int, index: int, options: SamplingOptions
+    prompt: str, seed: int, index: int, options: SamplingOptions, keep: tuple[int, ...] = ()
 ) -> tuple[int, ...]:
-    history: list[int] = []
+    history = list(keep)
     while len(history) < TOKEN_COUNT:
         history.append(next_token(history, prompt, seed, index, options))
     return tuple(history)
 
 
 class ArithmeticRunner:
-    """Implements ``engine.process.Runner``."""
+    """Implements ``engine.contract.Runner``."""
 
     model = "arithmetic"
     chunk_count = CHUNK_COUNT
+    image_length = TOKEN_COUNT
+    code_count = VOCABULARY
+    picture_side_px = SIDE
 
     def __init__(self, folder: Path, slot_count: int) -> None:
         self.slot_count = slot_count
         self.steps_made = 0
+        self.vacated: list[int] = []
         self._folder = folder
         self._placed: dict[int, Placement] = {}
         self._history: list[list[int]] = [[] for _ in range(slot_count)]
@@ -74,7 +82,15 @@ class ArithmeticRunner:
         print("A library that prints must not disturb the messages.")  # noqa: T201 - it tests that
         while (self._folder / "slow").exists():
             time.sleep(0.002)
-        if (self._folder / "defective").exists():
+        self._perhaps_crash()
+
+    def _perhaps_crash(self) -> None:
+        defective = self._folder / "defective"
+        if not defective.exists():
+            return
+        crashes_left = int(defective.read_text() or 1_000)
+        if crashes_left:
+            defective.write_text(str(crashes_left - 1))
             raise ZeroDivisionError("defective")
 
     def place(self, placements: Sequence[Placement]) -> None:
@@ -90,17 +106,38 @@ class ArithmeticRunner:
         for slot, placement in self._placed.items():
             self._draw_chunk(self._history[slot], placement)
 
+    def vacate(self, slots: Sequence[int]) -> None:
+        self.vacated += slots
+        for slot in slots:
+            self._placed.pop(slot, None)
+
     def tokens(self, slots: Sequence[int]) -> NDArray[np.int32]:
-        return np.array([self._history[slot] for slot in slots], np.int32)
+        rows = np.full((len(slots), TOKEN_COUNT), VOCABULARY - 1, np.int32)  # "anything"
+        for row, slot in zip(rows, slots, strict=True):
+            row[: len(self._history[slot])] = self._history[slot]
+        return rows
 
     def render(self, tokens: NDArray[np.int32]) -> NDArray[np.uint8]:
+        while (self._folder / "stuck").exists():
+            time.sleep(0.002)
         pixels = tokens.astype(np.uint8).reshape(-1, SIDE, SIDE, 1)
-        return np.concatenate([pixels, pixels, 255 - pixels], axis=-1)
+        pixels = np.concatenate([pixels, pixels, 255 - pixels], axis=-1)
+        return _heavy(tokens) if (self._folder / "heavy").exists() else pixels
 
     def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         if prompt.startswith("unrankable"):
             raise ValueError("unrankable")
         return pixels[..., 0].mean(axis=(1, 2)).astype(np.float32)
+
+    def upscale(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return pixels.repeat(4, axis=1).repeat(4, axis=2)
+
+    def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
+        assert pixels.shape[1:] == (SIDE, SIDE, 3)
+        return pixels[..., 0].reshape(-1, TOKEN_COUNT).astype(np.int32)
+
+    def stats(self) -> RunnerStats:
+        return RunnerStats(compile_count=3, text_cache_hits=2, text_cache_misses=1)
 
     def _wait_at_the_gate(self) -> None:
         while (self._folder / "hold").exists():
@@ -113,8 +150,10 @@ class ArithmeticRunner:
         if len(history) == CHUNK_STEPS:
             self._perhaps_die(placed)
         for _ in range(CHUNK_STEPS if len(history) < TOKEN_COUNT else 0):
-            token = next_token(history, placed.prompt, placed.seed, placed.index, placed.options)
-            history.append(token)
+            kept = placed.keep[len(history) : len(history) + 1]
+            history += kept or (
+                next_token(history, placed.prompt, placed.seed, placed.index, placed.options),
+            )
 
     def _perhaps_die(self, placed: Placement) -> None:
         marker = self._folder / f"died of seed {placed.seed}"
@@ -124,10 +163,19 @@ class ArithmeticRunner:
         ):
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if placed.prompt.startswith("hang once") and is_first_time:
+            marker.touch()
+            time.sleep(1_000)
 
 
-def load_runner(checkpoint_dir: Path, slot_count: int, cache_dir: Path | None) -> ArithmeticRunner:
-    del cache_dir  # nothing is compiled
-    if (checkpoint_dir / "broken").exists():
-        raise CheckpointError(f"The checkpoint in {checkpoint_dir} is broken.")
-    return ArithmeticRunner(checkpoint_dir, slot_count)
+def _heavy(tokens: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Noise, which no PNG makes smaller: 1.5 MB each."""
+    noise = np.random.default_rng(int(tokens.sum()))
+    shape = (len(tokens), HEAVY_SIDE_PX, HEAVY_SIDE_PX, 3)
+    return noise.integers(0, 256, shape, np.uint8, endpoint=False)
+
+
+def load_runner(settings: RunnerSettings) -> ArithmeticRunner:
+    if (settings.checkpoint_dir / "broken").exists():
+        raise CheckpointError(f"The checkpoint in {settings.checkpoint_dir} is broken.")
+    return ArithmeticRunner(settings.checkpoint_dir, settings.slot_count)

@@ -30,6 +30,8 @@ def submission(
     seed: int | None = 7,
     options: SamplingOptions | None = None,
     address: Mapping[str, Json] | None = None,
+    keep: tuple[int, ...] = (),
+    preview: bool = False,
 ) -> Submission:
     """A submission of an event of its own, unless ``event_id`` says which."""
     return Submission(
@@ -40,6 +42,8 @@ def submission(
             picture_count=picture_count,
             seed=seed,
             options=options or SamplingOptions(),
+            keep=keep,
+            preview=preview,
         ),
         address=address or {},
     )

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from engine.api import Drawing, Drawn, DrawRequest, EngineError, Picture, Queued, Timings
+from engine.api import (
+    Drawing,
+    Drawn,
+    DrawRequest,
+    EngineError,
+    EngineStats,
+    InvalidRequestError,
+    Picture,
+    Preview,
+    Priority,
+    Queued,
+    Timings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,21 +30,28 @@ if TYPE_CHECKING:
 
 
 def solid_png(red: int, green: int, blue: int, *, side_px: int = 16) -> bytes:
+    return solid_picture("PNG", red, green, blue, side_px=side_px)
+
+
+def solid_picture(kind: str, red: int, green: int, blue: int, *, side_px: int = 16) -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGB", (side_px, side_px), (red, green, blue)).save(buffer, "PNG")
+    Image.new("RGB", (side_px, side_px), (red, green, blue)).save(buffer, kind)
     return buffer.getvalue()
 
 
 class ScriptedEngine:
     """Implements ``engine.api.Engine`` without a model.
 
-    ``requests`` holds every request seen. Clear ``open`` to make drawings wait after
+    ``requests`` holds every request seen, ``requesters`` and ``priorities`` what came with
+    each. Clear ``open`` to make drawings wait after
     their first ``Drawing`` event, set it to let them go on. Each error put into
     ``errors`` fails one request.
     """
 
     def __init__(self) -> None:
         self.requests: list[DrawRequest] = []
+        self.requesters: list[str] = []
+        self.priorities: list[Priority] = []
         self.errors: deque[EngineError] = deque()
         self.open = asyncio.Event()
         self.open.set()
@@ -44,15 +63,49 @@ class ScriptedEngine:
     async def close(self) -> None:
         self.is_started = False
 
-    async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
+    async def draw(
+        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
+    ) -> AsyncGenerator[DrawEvent]:
         self.requests.append(request)
-        yield Queued(pictures_ahead=0)
-        yield Drawing(fraction=0.0)
+        self.requesters.append(requester)
+        self.priorities.append(priority)
+        yield Queued(pictures_ahead=0, eta_s=2.0)
+        yield Drawing(fraction=0.0, eta_s=1.0)
         await self.open.wait()
         if self.errors:
             raise self.errors.popleft()
-        yield Drawing(fraction=0.5)
+        if request.preview:
+            yield Preview(fraction=0.5, picture=solid_picture("WEBP", 90, 90, 90))
+        yield Drawing(fraction=0.5, eta_s=0.5)
         yield drawn(request)
+
+    async def upscale(self, picture: bytes) -> bytes:
+        self._raise_next()
+        with _opened(picture) as image:
+            enlarged = image.resize((4 * image.width, 4 * image.height))
+        buffer = io.BytesIO()
+        enlarged.save(buffer, "PNG")
+        return buffer.getvalue()
+
+    async def encode(self, picture: bytes) -> tuple[int, ...]:
+        """The tokens of a picture are 64 times its first pixel's red."""
+        self._raise_next()
+        with _opened(picture) as image:
+            return (image.convert("RGB").tobytes()[0],) * 64
+
+    async def stats(self) -> EngineStats:
+        return EngineStats(slot_count=4)
+
+    def _raise_next(self) -> None:
+        if self.errors:
+            raise self.errors.popleft()
+
+
+def _opened(picture: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(picture))
+    except OSError as error:
+        raise InvalidRequestError("This file is no picture.") from error
 
 
 def drawn(request: DrawRequest) -> Drawn:
@@ -64,7 +117,7 @@ def drawn(request: DrawRequest) -> Drawn:
                 png=solid_png(10 * index, request.seed % 256, 200),
                 score=float(-rank),
                 index=index,
-                tokens=(index,) * 64,
+                tokens=(request.keep + (index,) * 64)[:64],
             )
             for rank, index in enumerate(reversed(range(request.picture_count)))
         ),

@@ -8,8 +8,8 @@ import pytest
 import bot.jobs
 import engine.api
 from bot.jobs import ClosingError, OverQuotaError, UndeliverableError
-from bot.sentences import EXPLANATIONS, explain, in_words, pictures
-from engine.api import EngineBusyError, InvalidRequestError
+from bot.sentences import EXPLANATIONS, explain, in_words, pictures, terminal_progress
+from engine.api import Drawing, EngineBusyError, InvalidRequestError, Queued
 
 NOW = datetime(2026, 6, 9, 20, 48, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 6, 10, tzinfo=UTC)
@@ -102,3 +102,21 @@ def test_pictures_are_counted() -> None:
         "9 pictures",
         "1,000 pictures",
     ]
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (Queued(pictures_ahead=0), "waiting"),
+        (Queued(pictures_ahead=1, eta_s=300.0), "waiting for 1 picture, 5 min left"),
+        (Queued(pictures_ahead=9, eta_s=99.1), "waiting for 9 pictures, 2 min left"),
+        (Drawing(fraction=0.5), "drawing"),
+        (Drawing(fraction=0.5, eta_s=11.2), "drawing, 12 s left"),
+        (Drawing(fraction=1.0, eta_s=0.0), "drawing, 1 s left"),
+    ],
+    ids=repr,
+)
+def test_the_terminal_says_what_goes_on_and_when_it_ends(
+    event: Queued | Drawing, sentence: str
+) -> None:
+    assert terminal_progress(event) == sentence

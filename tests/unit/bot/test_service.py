@@ -111,10 +111,27 @@ async def test_progress_is_shown_while_a_job_is_drawn(house: House) -> None:
     await house.all_done()
 
     assert [repr(event) for event in house.delivery.progress] == [
-        "Queued(pictures_ahead=0)",
-        "Drawing(fraction=0.0)",
-        "Drawing(fraction=0.5)",
+        "Queued(pictures_ahead=0, eta_s=2.0)",
+        "Drawing(fraction=0.0, eta_s=1.0)",
+        "Drawing(fraction=0.5, eta_s=0.5)",
     ]
+
+
+async def test_previews_are_not_shown_as_progress(house: House) -> None:
+    await house.service.submit(submission(preview=True))
+    await house.all_done()
+
+    assert len(house.delivery.progress) == 3
+    assert len(house.delivery.delivered) == 1
+
+
+async def test_the_engine_is_shared_fairly_between_people(house: House) -> None:
+    house.service.register(Platform.X, house.delivery)
+    for by in (person("ada"), person("ada", Platform.X), person("bob")):
+        await house.service.submit(submission(by=by))
+    await house.all_done()
+
+    assert sorted(house.engine.requesters) == ["discord:ada", "discord:bob", "x:ada"]
 
 
 async def test_progress_that_cannot_be_shown_does_not_stop_the_job(house: House) -> None:

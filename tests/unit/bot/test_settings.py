@@ -90,6 +90,33 @@ def test_all_problems_are_told_at_once_and_none_repeats_a_value(reads: Reads) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("auto", ["auto"]),
+        ("cpu", ["cpu"]),
+        ("CPU, cpu", ["cpu", "cpu"]),
+        ("gpu:0,gpu:1", ["gpu:0", "gpu:1"]),
+    ],
+)
+def test_each_device_gets_an_engine_of_its_own(reads: Reads, value: str, names: list[str]) -> None:
+    assert reads(ENGINE_DEVICES=value).engine_device_names == names
+
+
+@pytest.mark.parametrize("value", ["gpu", "gpu:", "gpu:0;gpu:1", "tpu", "cpu,", "auto,cpu", "0"])
+def test_what_is_no_device_is_refused(reads: Reads, value: str) -> None:
+    assert problems(reads, ENGINE_DEVICES=value) == (
+        "ENGINE_DEVICES must be auto, or a list such as cpu, or cpu,cpu, or gpu:0,gpu:1.",
+    )
+
+
+def test_numbers_of_another_kind_are_refused(reads: Reads) -> None:
+    assert reads(ENGINE_DTYPE="BFloat16").engine_dtype == "bfloat16"
+    assert problems(reads, ENGINE_DTYPE="int8") == (
+        "ENGINE_DTYPE must be auto, float32, bfloat16 or float16.",
+    )
+
+
 def test_a_mistyped_line_of_the_file_is_refused(reads: Reads, tmp_path: Path) -> None:
     assert problems(reads, "DISCORD_TOKN=abc\nCOLOUR=red\n") == (
         f"DISCORD_TOKN in {tmp_path}/.env is not a setting: did you mean DISCORD_TOKEN?",
@@ -133,7 +160,7 @@ def test_the_example_file_can_be_used_as_it_is(reads: Reads) -> None:
 def test_the_readme_tells_the_true_defaults() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
 
-    for name in ("DAILY_PICTURES", "DATA_DIR", "WEB_PORT", "ENGINE_SLOTS"):
+    for name in ("DAILY_PICTURES", "DATA_DIR", "WEB_PORT", "ENGINE_SLOTS", "ENGINE_DEVICES"):
         row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
         default = Settings.model_fields[name.lower()].default
         assert row.split("|")[3].strip(" `") == str(default)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.api import (
+    MAX_KEPT_TOKENS,
     MAX_PICTURE_COUNT,
     MAX_PROMPT_CHARS,
     MAX_SEED,
@@ -14,6 +15,7 @@ from engine.api import (
     SamplingOptions,
 )
 
+NOT_OURS = "The picture to complete is none that this bot drew: draw or upload it again."
 A_CAT: dict[str, Any] = {"prompt": "a cat"}
 
 
@@ -35,6 +37,8 @@ def test_a_prompt_alone_is_a_request_for_nine_pictures() -> None:
         {"picture_count": MAX_PICTURE_COUNT},
         {"seed": 0},
         {"seed": MAX_SEED},
+        {"keep": (0,) * MAX_KEPT_TOKENS},
+        {"keep": (0, 16_383), "preview": True},
     ],
     ids=repr,
 )
@@ -69,6 +73,12 @@ def test_an_option_at_a_limit_is_taken(values: dict[str, Any]) -> None:
             {"prompt": "x" * (MAX_PROMPT_CHARS + 1)},
             "The prompt has 1,001 characters; shorten it to 1,000 or fewer.",
         ),
+        (
+            {"prompt": "x" * 10_000},
+            "The prompt has 10,000 characters; shorten it to 1,000 or fewer.",
+        ),
+        ({"keep": (5, -1)}, NOT_OURS),
+        ({"keep": (0,) * (MAX_KEPT_TOKENS + 1)}, NOT_OURS),
         ({"prompt": "a cat \ud83d"}, "The prompt holds half a character: type it again."),
         ({"prompt": "\udc08 a cat"}, "The prompt holds half a character: type it again."),
         ({"picture_count": 0}, "The picture count must be between 1 and 16, not 0."),

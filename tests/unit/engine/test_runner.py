@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 from engine.api import SamplingOptions
-from engine.process import Placement
+from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from tests.support.tiny import tiny_checkpoint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 SOME = SamplingOptions(temperature=0.9, top_k=40, top_p=0.95, condition_scale=3.0)
@@ -20,13 +22,24 @@ SOME = SamplingOptions(temperature=0.9, top_k=40, top_p=0.95, condition_scale=3.
 
 @pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
-    runner = load_runner(tiny_checkpoint(tmp_path_factory.mktemp("tiny")), 3, None)
+    runner = load_runner(
+        RunnerSettings(
+            checkpoint_dir=tiny_checkpoint(tmp_path_factory.mktemp("tiny")), slot_count=3
+        )
+    )
     runner.warm_up()
     return runner
 
 
-def picture(slot: int, *, prompt: str = "a red apple", seed: int = 7, index: int = 0) -> Placement:
-    return Placement(slot=slot, prompt=prompt, seed=seed, index=index, options=SOME)
+def picture(
+    slot: int,
+    *,
+    prompt: str = "a red apple",
+    seed: int = 7,
+    index: int = 0,
+    keep: tuple[int, ...] = (),
+) -> Placement:
+    return Placement(slot=slot, prompt=prompt, seed=seed, index=index, options=SOME, keep=keep)
 
 
 def finish(runner: JaxRunner, slot: int) -> NDArray[np.int32]:
@@ -104,3 +117,47 @@ def test_options_left_open_are_those_of_the_checkpoint(runner: JaxRunner) -> Non
         return alone(runner, Placement(slot=0, prompt="a", seed=1, index=0, options=options))
 
     np.testing.assert_array_equal(drawn(SamplingOptions()), drawn(official))
+
+
+@pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
+def test_it_draws_in_numbers_of_every_kind(dtype: str, tmp_path: Path) -> None:
+    settings = RunnerSettings(checkpoint_dir=tiny_checkpoint(tmp_path), slot_count=1, dtype=dtype)
+    runner = load_runner(settings)
+
+    tokens = alone(runner, picture(0))
+
+    assert len(set(tokens.tolist())) > 10
+
+
+def test_kept_tokens_stay_and_a_prefix_of_its_own_gives_the_same_picture(
+    runner: JaxRunner,
+) -> None:
+    own = tuple(alone(runner, picture(1)).tolist())
+
+    for kept in (own[:1], own[:17], own[:-1]):
+        np.testing.assert_array_equal(alone(runner, picture(1, keep=kept)), own)
+    other = alone(runner, picture(1, keep=tuple(255 - token for token in own[:20])))
+    assert tuple(other[:20]) == tuple(255 - token for token in own[:20])
+    assert (other[20:] != own[20:]).any()
+
+
+def test_a_picture_is_enlarged_and_read_back(runner: JaxRunner) -> None:
+    side = runner.picture_side_px
+    pixels = np.random.default_rng(1).integers(0, 256, (2, side, side, 3), np.uint8)
+
+    assert runner.upscale(pixels).shape == (2, 4 * side, 4 * side, 3)
+    tokens = runner.encode(pixels)
+    assert tokens.shape == (2, runner.image_length)
+    assert tokens.max() < runner.code_count
+
+
+def test_prompts_that_come_again_are_counted(runner: JaxRunner) -> None:
+    before = runner.stats()
+
+    for prompt in ("counted once", "counted once", "counted twice"):
+        runner.place([picture(0, prompt=prompt)])
+
+    after = runner.stats()
+    assert after.text_cache_misses - before.text_cache_misses == 2
+    assert after.text_cache_hits - before.text_cache_hits == 1
+    assert after.compile_count == runner.trace_count

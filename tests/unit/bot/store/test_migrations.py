@@ -3,14 +3,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.jobs import Platform
 from bot.store import Store, StoreError
 from bot.store.database import Database
+from bot.store.migrate import migration_config
 from bot.store.statements import first_job_query, unfinished_query, used_count_query
 from bot.store.tables import metadata
+from engine.api import DrawRequest, SamplingOptions
 from tests.support.clock import NOON
 from tests.support.factories import database_url, person, submission
 
@@ -64,6 +68,34 @@ async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> No
     assert str(refusal.value) == (
         "The database was written by a newer version of the bot (schema 9): "
         "install that version, or start with another DATABASE_URL."
+    )
+
+
+FIRST_JOB = """
+    INSERT INTO jobs VALUES ('j1', 'discord', 'e1', 'ada', 'a cat', 3, 7, '{"top_k": 50}', '{}',
+    'accepted', 0, '2026-06-01', '2026-06-01 12:00:00', NULL, NULL)
+"""
+
+
+async def test_jobs_of_the_first_version_are_drawn_by_this_one(tmp_path: Path) -> None:
+    (tmp_path / "imagine.db").touch()
+    engine = create_async_engine(database_url(tmp_path))
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda c: command.upgrade(migration_config(c), "0001"))
+        await connection.exec_driver_sql(FIRST_JOB)
+    await engine.dispose()
+
+    store = await Store.open(database_url(tmp_path))
+
+    (job,) = await store.unfinished([Platform.DISCORD])
+    await store.close()
+    assert job.submission.request == DrawRequest(
+        prompt="a cat",
+        picture_count=3,
+        seed=7,
+        options=SamplingOptions(top_k=50),
+        keep=(),
+        preview=False,
     )
 
 

@@ -34,6 +34,8 @@ async def test_an_accepted_job_is_read_back_as_it_was(store: Store) -> None:
         seed=2**32 - 1,
         options=SamplingOptions(top_k=50, temperature=0.9),
         address={"channel": "42", "nested": [1, None, {"deep": True}]},
+        keep=(0, 16_383, 7),
+        preview=True,
     )
 
     job = await accept(store, wanted)

@@ -1,0 +1,171 @@
+"""From image tokens to what a person gets: pixels, scores, files. And from files to tokens.
+
+Pure functions of a runner and of plain data, so that a second thread can run them while
+the loop goes on drawing.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+
+from engine import marks
+from engine.api import Drawn, InvalidRequestError, Picture, Timings
+from engine.pictures import PictureInfo, draw_grid, encode_png, read_info
+from engine.uploads import centre_square, decode_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from engine.api import DrawRequest
+    from engine.contract import Runner
+
+MAX_UPSCALED_SIDE_PX: Final = 1_024
+_BLANK: Final = 235  # light grey: unlike the gutters of the grid, so that the places show
+_PREVIEW_QUALITY: Final = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """The image tokens [S] of a picture, of which the first ``drawn_count`` are there."""
+
+    tokens: NDArray[np.int32]
+    drawn_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moments:
+    """When what happened to a request, on the system's monotonic clock."""
+
+    asked_at_s: float
+    placed_at_s: float
+    decoded_at_s: float
+
+
+def draw_up(
+    runner: Runner,
+    request: DrawRequest,
+    tokens: NDArray[np.int32],
+    moments: Moments,
+    clock: Callable[[], float],
+) -> Drawn:
+    """Render, rank and encode the pictures of a request from their tokens [n, S]."""
+    pixels = runner.render(tokens)
+    scores = runner.rank(request.prompt, pixels)
+    best_first = [int(index) for index in np.argsort(-scores, kind="stable")]
+    pictures = tuple(
+        Picture(
+            png=encode_png(pixels[index], _info(runner, request, index)),
+            score=float(scores[index]),
+            index=index,
+            tokens=tuple(tokens[index].tolist()),
+        )
+        for index in best_first
+    )
+    grid = draw_grid([pixels[index] for index in best_first])
+    return Drawn(
+        pictures=pictures,
+        grid_png=encode_png(grid, _info(runner, request, None)),
+        seed=seed_of(request),
+        model=runner.model,
+        timings=Timings(
+            waited_s=moments.placed_at_s - moments.asked_at_s,
+            decoded_s=moments.decoded_at_s - moments.placed_at_s,
+            rendered_s=clock() - moments.decoded_at_s,
+        ),
+    )
+
+
+def seed_of(request: DrawRequest) -> int:
+    """Return the seed, which every request has that comes to the engine's process."""
+    if request.seed is None:
+        raise ValueError("a request comes here with a seed")
+    return request.seed
+
+
+def preview(runner: Runner, request: DrawRequest, parts: Mapping[int, Tokens]) -> bytes:
+    """Return a WebP grid of a request's pictures, blank where nothing is drawn yet.
+
+    Args:
+        runner: Renders.
+        request: What is being drawn.
+        parts: What is there, by index; at least one picture.
+    """
+    drawn = runner.render(np.stack([_filled(part) for part in parts.values()]))
+    cells = [np.full_like(drawn[0], _BLANK) for _ in range(request.picture_count)]
+    for (index, part), pixels in zip(parts.items(), drawn, strict=True):
+        cells[index] = np.where(_is_drawn(part, pixels.shape[0]), pixels, cells[index])
+    buffer = io.BytesIO()
+    Image.fromarray(draw_grid(cells)).save(
+        buffer, "WEBP", quality=_PREVIEW_QUALITY, xmp=marks.xmp(request.prompt)
+    )
+    return buffer.getvalue()
+
+
+def upscale(runner: Runner, picture: bytes) -> bytes:
+    """Return a picture four times as wide and high, as a PNG that says what the picture said.
+
+    Raises:
+        InvalidRequestError: It is no picture, or too big.
+    """
+    pixels = decode_picture(picture)
+    height, width = pixels.shape[:2]
+    if max(height, width) > MAX_UPSCALED_SIDE_PX:
+        raise InvalidRequestError(
+            f"This picture has {width:,} by {height:,} pixels; only one of at most "
+            f"{MAX_UPSCALED_SIDE_PX:,} a side can be enlarged."
+        )
+    return _png(runner.upscale(pixels[None])[0], read_info(picture))
+
+
+def encode(runner: Runner, picture: bytes) -> tuple[int, ...]:
+    """Return the image tokens of the largest square in the middle of a picture.
+
+    Raises:
+        InvalidRequestError: It is no picture, or too big.
+    """
+    square = centre_square(decode_picture(picture), runner.picture_side_px)
+    return tuple(runner.encode(square[None])[0].tolist())
+
+
+def _info(runner: Runner, request: DrawRequest, index: int | None) -> PictureInfo:
+    return PictureInfo(
+        prompt=request.prompt,
+        seed=seed_of(request),
+        index=index,
+        options=request.options,
+        model=runner.model,
+    )
+
+
+def _png(pixels: NDArray[np.uint8], info: PictureInfo | None) -> bytes:
+    if info is not None:
+        return encode_png(pixels, info)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=marks.png_chunks("", ""))
+    return buffer.getvalue()
+
+
+def _filled(part: Tokens) -> NDArray[np.int32]:
+    """Put the last token drawn for those that are not: anything, but a token."""
+    tokens = part.tokens.copy()
+    tokens[part.drawn_count :] = tokens[part.drawn_count - 1]
+    return tokens
+
+
+def _is_drawn(part: Tokens, side_px: int) -> NDArray[np.bool_]:
+    """Which pixels [h, w, 1] show tokens that are drawn.
+
+    Example: 3 of 4 tokens of a 4 px picture are there; each shows a square of 2 by 2 px,
+    and the one at the bottom right is missing.
+    """
+    side = math.isqrt(len(part.tokens))
+    patches = (np.arange(len(part.tokens)) < part.drawn_count).reshape(side, side)
+    return patches.repeat(side_px // side, axis=0).repeat(side_px // side, axis=1)[..., None]
