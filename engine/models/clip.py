@@ -255,7 +255,8 @@ class Clip(nnx.Module):
         self, pictures: Float[Array, "B P"], texts: Float[Array, "N P"]
     ) -> Float[Array, "B N"]:
         """How well each picture fits each text; higher is better."""
-        return jnp.exp(self.logit_scale[...]) * jnp.einsum("bp,np->bn", pictures, texts)
+        scale = jnp.exp(self.logit_scale[...].astype(jnp.float32))
+        return scale * jnp.einsum("bp,np->bn", pictures, texts)
 
 
 def _unit(x: Float[Array, "B P"]) -> Float[Array, "B P"]:
