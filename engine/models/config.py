@@ -45,7 +45,7 @@ def fields_from(
         if f.name in values and (wanted := _other_than(str(f.type), f.name, values[f.name]))
     ]
     refuse(model, problems)
-    return cls(**{f.name: _frozen(values[f.name]) for f in fields if f.name in values})
+    return cls(**{f.name: _typed(str(f.type), values[f.name]) for f in fields if f.name in values})
 
 
 def refuse(model: str, problems: list[str]) -> None:
@@ -91,5 +91,8 @@ def _is_int_list(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(_is_int(v) and v > 0 for v in value)  # pyright: ignore[reportUnknownVariableType]  # JSON
 
 
-def _frozen(value: Any) -> Any:
+def _typed(annotation: str, value: Any) -> Any:
+    """What JSON cannot tell apart: 1 and 1.0, list and tuple."""
+    if annotation == "float":
+        return float(value)
     return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
