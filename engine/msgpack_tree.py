@@ -96,7 +96,7 @@ class ArrayInFile:
             OSError: The file is no longer what it was.
         """
         result = np.empty(self.shape if index is None else self.shape[1:], self.dtype)
-        buffer = memoryview(result.reshape(-1).view(np.uint8))
+        buffer = result.reshape(-1).view(np.uint8).data
         with self.path.open("rb", buffering=0) as file:
             _read_into(buffer, file, self.spans, skip=(index or 0) * len(buffer))
         return result

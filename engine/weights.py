@@ -151,7 +151,7 @@ def save_model(
 
 
 def expected_arrays(
-    form: ModelFormat[Model], config: Any, *, stacked: bool = True
+    form: ModelFormat[Any], config: Any, *, stacked: bool = True
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """What a file of this model holds, in float32; nothing is allocated.
 

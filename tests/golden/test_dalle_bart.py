@@ -55,8 +55,11 @@ def logits_along(
         )
         for which in ("", "_uncond")
     )
-    flat = [x.reshape(-1, x.shape[-1]) for x in (conditioned, unconditioned)]
-    return sampling.guide(*flat, jnp.full(len(flat[0]), float(scale))).reshape(conditioned.shape)
+    shape = conditioned.shape
+    flat = (shape[0] * shape[1], shape[2])
+    scales = jnp.full(flat[0], float(scale))
+    guided = sampling.guide(conditioned.reshape(flat), unconditioned.reshape(flat), scales)
+    return guided.reshape(shape)
 
 
 def test_encoder_states_equal_those_of_the_original(reference: Reference) -> None:
@@ -161,12 +164,15 @@ def test_every_sampled_token_follows_from_those_before_it(reference: Reference, 
     sequences = reference.golden[f"sample{case}_sequences_partitionable"]
     row_count, length = sequences[:, 1:].shape
     scale = settings["condition_scale"]
+
+    def rows(value: float | None, default: float) -> jax.Array:
+        return jnp.full(row_count * length, default if value is None else value)
+
     options = RowOptions(
-        *(
-            jnp.full(row_count * length, default if settings[name] is None else settings[name])
-            for name, default in (("temperature", 1.0), ("top_k", 50), ("top_p", 1.0))
-        ),
-        jnp.full(row_count * length, float(scale)),
+        temperature=rows(settings["temperature"], 1.0),
+        top_k=rows(settings["top_k"], 50),
+        top_p=rows(settings["top_p"], 1.0),
+        condition_scale=rows(scale, 10.0),
     )
 
     logits = logits_along(reference.model, reference.golden, sequences, scale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -46,6 +46,10 @@ def write(tree: Any, folder: Path, chunk_bytes: int, monkeypatch: pytest.MonkeyP
     return path
 
 
+def flat(tree: Any) -> dict[str, NDArray[Any]]:
+    return cast("dict[str, NDArray[Any]]", traverse_util.flatten_dict(tree, sep="/"))
+
+
 @HERE
 @given(tree=TREES, chunk_bytes=st.sampled_from([16, 100, 2**30]))
 def test_every_array_is_found_and_read_as_it_was_written(
@@ -56,7 +60,7 @@ def test_every_array_is_found_and_read_as_it_was_written(
 
     found, is_whole = read_tree(path)
 
-    expected = traverse_util.flatten_dict(tree, sep="/")
+    expected = flat(tree)
     assert is_whole
     assert found.keys() == expected.keys()
     for name, array in expected.items():
@@ -82,7 +86,7 @@ def test_of_a_file_that_is_cut_short_no_array_is_taken_for_whole_that_is_not(
 
     found, is_whole = read_tree(path)
 
-    expected = traverse_util.flatten_dict(tree, sep="/")
+    expected = flat(tree)
     assert not is_whole
     for name, array in found.items():
         if array.is_whole:

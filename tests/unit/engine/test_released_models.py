@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OFFICIAL = DATA / "official"
 CLIP_VIT_B_32: dict[str, Any] = {"model_type": "clip"}  # transformers' defaults are its values
 
-MODELS = {
+MODELS: dict[str, tuple[weights.ModelFormat[Any], str]] = {
     "dalle_mini": (weights.DALLE_BART, "dalle_mini"),
     "dalle_mega": (weights.DALLE_BART, "dalle_mega"),
     "vqgan": (weights.VQGAN, "vqgan_imagenet_f16_16384"),

@@ -215,7 +215,8 @@ def test_a_clip_config_that_leaves_keys_out_means_vit_b_32() -> None:
         (
             {"vision_config": {"num_channels": 4, "hidden_size": 0}},
             (
-                "The CLIP vision config.json cannot be used: num_channels is 4, only 3 is supported; "
+                "The CLIP vision config.json cannot be used: "
+                "num_channels is 4, only 3 is supported; "
                 "hidden_size is 0, not a whole number from 1."
             ),
         ),
