@@ -17,7 +17,7 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.terminal import NoPicturesError
 from bot.x.adapter import XKeysError
-from engine.api import CheckpointError, DrawingFailedError, DrawRequest
+from engine.api import DrawingFailedError, DrawRequest
 from tests.support.bot_process import free_port
 from tests.support.broken_database import forbid_state
 from tests.support.clock import Clock
@@ -153,21 +153,6 @@ async def test_a_data_folder_that_cannot_be_made_is_told_with_a_sentence(tmp_pat
     assert str(caught.value) == (
         f"The folder {tmp_path}/file/data cannot be used (Not a directory): set DATA_DIR to one "
         "you may write to."
-    )
-
-
-def test_an_incomplete_model_is_told_with_the_missing_files(tmp_path: Path) -> None:
-    for name in ("dalle_bart", "vqgan"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").touch()
-        (tmp_path / name / "flax_model.msgpack").touch()
-
-    with pytest.raises(CheckpointError) as caught:
-        app.check_checkpoint(tmp_path)
-
-    assert str(caught.value) == (
-        f"The model in {tmp_path} lacks clip/config.json, clip/flax_model.msgpack: set "
-        "ENGINE_CHECKPOINT to a complete folder."
     )
 
 

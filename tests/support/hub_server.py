@@ -96,6 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         if repo in self.served_hub.status:
             status, code = self.served_hub.status[repo]
             self._answer(status, b'{"error": "no"}', {"X-Error-Code": code})
+        elif repo not in self.served_hub.repos:
+            self._answer(404, b'{"error": "no"}', {})
         elif is_listing:
             self._answer(200, json.dumps(self.served_hub.listing(repo)).encode(), {})
         elif parts[0] != "cdn" and len(self.served_hub.repos[repo][name]) >= _LARGE_BYTES:

@@ -133,14 +133,15 @@ def test_a_checkpoint_without_one_of_the_models_is_told(bucket: Any, tmp_path: P
         ("floppy://a", "floppy://a cannot be read (Protocol not known: floppy)."),
     ],
 )
-def test_an_address_without_a_checkpoint_is_told(bucket: Any, url: str, sentence: str) -> None:
+@pytest.mark.usefixtures("bucket")
+def test_an_address_without_a_checkpoint_is_told(url: str, sentence: str) -> None:
     with pytest.raises(FetchError) as error:
         bucket_files(url)
 
     assert str(error.value) == sentence
 
 
-class Broken(Exception):
+class StorageError(Exception):
     """What some storage's library raises."""
 
 
@@ -172,12 +173,12 @@ def raiser(error: Exception) -> Callable[..., NoReturn]:
             TimeoutError("timed out"),
             ConnectionLostError,
             (
-                "memory://shelf/mine cannot be read just now (timed out): run the command again; it "
-                "goes on where it stopped."
+                "memory://shelf/mine cannot be read just now (timed out): run the command again; "
+                "it goes on where it stopped."
             ),
         ),
         (
-            Broken("no credentials at https://secret/?signature=1 found"),
+            StorageError("no credentials at https://secret/?signature=1 found"),
             FetchError,
             "memory://shelf/mine cannot be read (no credentials at found).",
         ),
@@ -205,7 +206,9 @@ def test_the_checksum_that_google_announces_is_compared() -> None:
         "md5Hash": base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode(),
     }
 
-    file = buckets._bucket_file(fsspec.filesystem("memory"), "/a", info, "vqgan/config.json")
+    file = buckets._bucket_file(  # pyright: ignore[reportPrivateUsage]  # no Google here
+        fsspec.filesystem("memory"), "/a", info, "vqgan/config.json"
+    )
 
     assert file.checksum is not None
     hashed = file.checksum.start(len(content))
