@@ -101,6 +101,34 @@ def test_an_option_that_no_released_checkpoint_uses_is_refused_by_name(option: s
             ),
         ),
         (
+            {"activation_function": "gelu_new", "ln_positions": "subln", "use_subln_init": True},
+            (
+                "activation_function is 'gelu_new', only 'gelu' is supported; "
+                "ln_positions is 'subln', only 'normformer' is supported; "
+                "use_subln_init is True, only False is supported."
+            ),
+        ),
+        (
+            {
+                "activation_function": "swish",
+                "force_ln_scale": True,
+                "ln_positions": "preln",
+                "ln_type": "rmsnorm",
+                "scale_embedding": True,
+                "use_bias": True,
+                "use_glu": False,
+            },
+            (
+                "activation_function is 'swish', only 'gelu' is supported; "
+                "force_ln_scale is True, only False is supported; "
+                "ln_positions is 'preln', only 'normformer' is supported; "
+                "ln_type is 'rmsnorm', only 'layernorm' is supported; "
+                "scale_embedding is True, only False is supported; "
+                "use_bias is True, only False is supported; "
+                "use_glu is False, only True is supported."
+            ),
+        ),
+        (
             {
                 "ln_positions": "swinv2",
                 "use_absolute_position_embeddings": False,
@@ -114,7 +142,7 @@ def test_an_option_that_no_released_checkpoint_uses_is_refused_by_name(option: s
             ),
         ),
     ],
-    ids=["cogview", "cosine attention", "swinv2"],
+    ids=["cogview", "cosine attention", "subln", "preln and rmsnorm", "swinv2"],
 )
 def test_all_options_that_are_refused_are_in_one_sentence(
     variant: dict[str, Any], named: str
