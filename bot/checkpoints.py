@@ -108,13 +108,18 @@ def _bars(console: Console) -> Progress:
 
 
 class _Bars:
-    """One bar for each file, in the order in which they come."""
+    """A bar for all files, and one for each, in the order in which they come."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
+        self._all = bars.add_task("all files", total=None)
         self._ids: dict[str, TaskID] = {}
+        self._done_bytes: dict[str, int] = {}
 
     def show(self, fetched: Fetched) -> None:
         if fetched.name not in self._ids:
             self._ids[fetched.name] = self._bars.add_task(fetched.name, total=fetched.size_bytes)
+        self._done_bytes[fetched.name] = fetched.done_bytes
         self._bars.update(self._ids[fetched.name], completed=fetched.done_bytes)
+        all_done_bytes = sum(self._done_bytes.values())
+        self._bars.update(self._all, completed=all_done_bytes, total=fetched.total_bytes)

@@ -192,6 +192,11 @@ class _Download:
                 f"{self._file.origin} arrived damaged (its checksum is wrong) and was deleted: "
                 "run the command again."
             )
+        try:
+            self._file.refuse_other(self._hashes.sha256)
+        except FetchError:
+            part.unlink()
+            raise
 
     def _hash_all(self, file: BinaryIO) -> int:
         while chunk := file.read(CHUNK_BYTES):

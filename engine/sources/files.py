@@ -62,6 +62,7 @@ class RemoteFile:
         origin: Where it comes from, for sentences and the record.
         version: Text that is another for another content; part of a name on disk.
         checksum: What its content must give, where the source says so.
+        pin: The beginning of the SHA-256 that this version of the bot knows it by.
         read_from: Reads it from an offset on, and can be closed early. Raises
             ``FetchError``; ``ConnectionLostError`` if trying again may help.
     """
@@ -72,6 +73,19 @@ class RemoteFile:
     version: str
     checksum: Checksum | None
     read_from: Callable[[int], Generator[bytes]]
+    pin: str = ""
+
+    def refuse_other(self, sha256: str) -> None:
+        """Compare a SHA-256 to the pin.
+
+        Raises:
+            FetchError: It is another.
+        """
+        if not sha256.startswith(self.pin):
+            raise FetchError(
+                f"{self.origin} is no longer the released file: its checksum begins with "
+                f"{sha256[:8]}, not {self.pin[:8]}."
+            )
 
 
 def present(name: str, names: Iterable[str]) -> list[str]:

@@ -7,7 +7,6 @@ where it stopped (its Xet path begins again).
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -71,31 +70,24 @@ def hub_files(part: HubPart, *, endpoint: str | None = None) -> list[RemoteFile]
 
 
 def _hub_file(part: HubPart, sibling: Any, commit: str, endpoint: str | None) -> RemoteFile:
-    name = sibling.rfilename
-    pin = part.sha256.get(name, "")
-    if sibling.lfs is not None:
-        checksum = Checksum(kind="sha256", hex=sibling.lfs.sha256)
-        _refuse_other(part, name, pin, checksum.hex)
-    elif len(pin) == hashlib.sha256().digest_size * 2:
-        checksum = Checksum(kind="sha256", hex=pin)
-    else:
-        checksum = Checksum(kind="git", hex=sibling.blob_id)
-    return RemoteFile(
+    name, is_large = sibling.rfilename, sibling.lfs is not None
+    checksum = (
+        Checksum(kind="sha256", hex=sibling.lfs.sha256)
+        if is_large
+        else Checksum(kind="git", hex=sibling.blob_id)
+    )
+    file = RemoteFile(
         name=f"{part.folder}/{name}",
         size_bytes=sibling.size,
         origin=f"{part.repo}/{name} at {commit[:8]} on the hub",
         version=checksum.hex[:16],
         checksum=checksum,
         read_from=lambda offset: _hub_bytes(part.repo, name, commit, offset, endpoint),
+        pin=part.sha256.get(name, ""),
     )
-
-
-def _refuse_other(part: HubPart, name: str, pin: str, announced: str) -> None:
-    if not announced.startswith(pin):
-        raise FetchError(
-            f"{part.repo}/{name} on the hub is no longer the released file: its checksum "
-            f"begins with {announced[:8]}, not {pin[:8]}. Nothing was downloaded."
-        )
+    if is_large:
+        file.refuse_other(checksum.hex)  # before it is downloaded
+    return file
 
 
 def _hub_bytes(

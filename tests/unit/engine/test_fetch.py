@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import random
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MODEL = "flax_model.msgpack"
-WEIGHTS = bytes(range(256)) * 1_000
+WEIGHTS = random.Random(0).randbytes(256_000)  # noqa: S311 # no part of it is like another
 FILES: dict[str, dict[str, bytes]] = {
     "dalle-mini/dalle-mini": {
         "README.md": b"never fetched",
@@ -237,24 +238,30 @@ def test_a_wrong_checksum_deletes_the_download(hub: FakeHub, tmp_path: Path) -> 
     assert everything_in(tmp_path) == {"dalle_bart/config.json", "fetched.json"}
 
 
-def test_a_small_file_is_verified_by_its_pin_or_by_git(hub: FakeHub, tmp_path: Path) -> None:
-    hub.repos["openai/clip-vit-base-patch32"]["tokenizer.json"] = b"()"
-    hub.announced["tokenizer.json"] = b"[]"
-    hub.repos[MINI]["tokenizer.json"] = b"[]"
-    hub.repos[MINI]["config.json"] = b'{"d_model": 2}'  # the listing agrees, the pin does not
-
-    assert "config.json at 01234567 on the hub arrived damaged" in refusal(hub, tmp_path)
-
-    hub.repos[MINI]["config.json"] = FILES[MINI]["config.json"]
-    hub.repos[MINI]["tokenizer.json"] = FILES[MINI]["tokenizer.json"]
-    del hub.announced["tokenizer.json"]
-    run(hub, tmp_path)
-    shutil.rmtree(tmp_path / "clip")
-    hub.announced["tokenizer.json"] = FILES[MINI]["tokenizer.json"]
+def test_a_small_file_is_verified_as_git_does(hub: FakeHub, tmp_path: Path) -> None:
     hub.announced["preprocessor_config.json"] = b"[]"
-    assert "preprocessor_config.json at 01234567 on the hub arrived damaged" in refusal(
-        hub, tmp_path
+
+    assert refusal(hub, tmp_path) == (
+        "openai/clip-vit-base-patch32/preprocessor_config.json at 01234567 on the hub arrived "
+        "damaged (its checksum is wrong) and was deleted: run the command again."
     )
+
+
+def test_a_small_released_file_that_the_hub_replaced_is_refused(
+    hub: FakeHub, tmp_path: Path
+) -> None:
+    """The hub's listing has no SHA-256 of it, so that it must be downloaded first."""
+    hub.repos[MINI]["config.json"] = b'{"d_model": 2}'
+    ours, theirs = (
+        hashlib.sha256(files["config.json"]).hexdigest()[:8]
+        for files in (FILES[MINI], hub.repos[MINI])
+    )
+
+    assert refusal(hub, tmp_path) == (
+        "dalle-mini/dalle-mini/config.json at 01234567 on the hub is no longer the released file: "
+        f"its checksum begins with {theirs}, not {ours}."
+    )
+    assert everything_in(tmp_path) == set()
 
 
 def test_a_released_file_that_the_hub_replaced_is_refused_before_the_download(
@@ -266,8 +273,8 @@ def test_a_released_file_that_the_hub_replaced_is_refused_before_the_download(
     sentence = refusal(hub, tmp_path / "mini")
 
     assert sentence == (
-        f"dalle-mini/dalle-mini/{MODEL} on the hub is no longer the released file: its checksum "
-        f"begins with {theirs}, not {ours}. Nothing was downloaded."
+        f"dalle-mini/dalle-mini/{MODEL} at {COMMIT[:8]} on the hub is no longer the released file: "
+        f"its checksum begins with {theirs}, not {ours}."
     )
     assert hub.served == []
     assert not (tmp_path / "mini").exists()
@@ -407,8 +414,12 @@ def test_room_is_asked_only_for_what_is_missing(
 
 
 def test_two_fetches_do_not_write_to_one_file(hub: FakeHub, tmp_path: Path) -> None:
-    pin = hashlib.sha256(FILES[MINI]["config.json"]).hexdigest()
-    part = tmp_path / "dalle_bart" / f"config.json.{pin[:16]}.part"
+    (file,) = [
+        file
+        for file in released.find_files("mini", endpoint=hub.url)
+        if file.name == "dalle_bart/config.json"
+    ]
+    part = tmp_path / "dalle_bart" / f"config.json.{file.version}.part"
     part.parent.mkdir()
     with part.open("wb") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
