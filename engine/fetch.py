@@ -16,6 +16,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
 from contextlib import closing, contextmanager
@@ -139,6 +140,8 @@ class _Download:
             part = _part_path(self._path, self._file)
             with part.open("a+b") as out, _only_one(out, part):
                 self._complete(out)
+                out.flush()
+                os.fsync(out.fileno())  # a crash must not leave a hole under the final name
                 self._verify_new(part)
                 part.replace(self._path)
         return self._hashes.sha256
@@ -179,11 +182,12 @@ class _Download:
                 out.write(wanted)
                 self._hashes.update(wanted)
                 self._tell(out.tell())
-        if out.tell() < self._file.size_bytes:
-            raise ConnectionLostError(
-                f"The connection to {self._file.origin} ends too early: run the command again; "
-                "it goes on where it stopped."
-            )
+                if out.tell() == self._file.size_bytes:
+                    return
+        raise ConnectionLostError(
+            f"The connection to {self._file.origin} ends too early: run the command again; it goes "
+            "on where it stopped."
+        )
 
     def _verify_new(self, part: Path) -> None:
         if not self._hashes.is_as_the_source_says:

@@ -97,7 +97,7 @@ def present(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _is_shard(name: str) -> bool:
-    return name.startswith("flax_model-") and name.endswith(".msgpack")
+    return name.startswith("flax_model-") and name.endswith(".msgpack") and "/" not in name
 
 
 def require(where: str, folder: str, names: Iterable[str]) -> None:

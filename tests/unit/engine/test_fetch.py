@@ -475,3 +475,39 @@ def test_what_is_no_source_is_told_what_is(hub: FakeHub, tmp_path: Path, source:
 
 def test_every_failure_is_told_like_one_of_the_checkpoint() -> None:
     assert issubclass(FetchError, CheckpointError)
+
+
+def remote(content: bytes, size_bytes: int) -> RemoteFile:
+    def read_from(offset: int) -> Generator[bytes]:
+        yield content[offset:]
+
+    return RemoteFile(
+        name="vqgan/config.json",
+        size_bytes=size_bytes,
+        origin="somewhere",
+        version="v1",
+        checksum=None,
+        read_from=read_from,
+    )
+
+
+def test_a_source_that_ends_too_early_is_asked_for_the_rest_and_given_up(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "find_files", lambda *_, **__: [remote(b"short", 6)])
+
+    assert refusal(hub, tmp_path) == (
+        "The connection to somewhere ends too early: run the command again; it goes on where it "
+        "stopped."
+    )
+    assert (tmp_path / "vqgan" / "config.json.v1.part").read_bytes() == b"short"
+
+
+def test_a_source_that_sends_too_much_is_not_followed(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "find_files", lambda *_, **__: [remote(b"too much", 3)])
+
+    run(hub, tmp_path)
+
+    assert (tmp_path / "vqgan" / "config.json").read_bytes() == b"too"
