@@ -208,7 +208,7 @@ def _leaves(tree: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple
             yield "/".join(path), value
         elif _CHUNKED not in value:
             yield from _leaves(value, path)
-        elif "chunks" in value:
+        elif value.get("chunks"):  # not so in a file that was cut before the first
             yield "/".join(path), _joined(value["shape"], list(value["chunks"].values()))
 
 
