@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bot import sentences, terminal
+from bot import checkpoints, sentences, terminal
 from bot.clock import utc_now
 from bot.discord.adapter import DiscordAdapter
 from bot.discord.config import DiscordConfig
@@ -50,12 +50,6 @@ if TYPE_CHECKING:
     from engine.api import Drawing, Drawn, DrawRequest, Engine, Queued
 
 GRACE_S: Final = 20.0
-
-_CHECKPOINT_FILES: Final = tuple(
-    f"{model}/{name}"
-    for model in ("dalle_bart", "vqgan", "clip")
-    for name in ("config.json", "flax_model.msgpack")
-)
 
 
 class DataDirError(Exception):
@@ -167,17 +161,6 @@ async def migrate(settings: Settings) -> None:
     await store.close()
 
 
-def check_checkpoint(folder: Path) -> None:
-    """See whether the files of a model are there, without loading them.
-
-    Raises:
-        CheckpointError: Some are not.
-    """
-    missing = [name for name in _CHECKPOINT_FILES if not (folder / name).is_file()]
-    if missing:
-        raise CheckpointError(sentences.checkpoint_incomplete(str(folder), ", ".join(missing)))
-
-
 @contextmanager
 def only_bot_in(data_dir: Path) -> Generator[None]:
     """Make the data folder and keep other bots out of it: two would finish the same jobs.
@@ -222,10 +205,10 @@ async def _open_core(
 
 def engine_of(settings: Settings) -> Engine:
     """One engine process for each device, and a pool of them if they are several."""
-    check_checkpoint(settings.engine_checkpoint)
+    folder = checkpoints.complete_folder_of(settings.engine_checkpoint, settings.data_dir)
     processes = [
         EngineProcess(
-            checkpoint_dir=settings.engine_checkpoint,
+            checkpoint_dir=folder,
             slot_count=settings.engine_slots,
             cache_dir=settings.data_dir / "compiled",
             dtype=settings.engine_dtype,

@@ -1,4 +1,4 @@
-"""The command line: run · draw · check · migrate.
+"""The command line: run · draw · check · fetch · migrate.
 
 What goes wrong is told in one sentence on stderr. The exit status is 0 when it worked, 1
 when it did not, 2 when it was asked for wrongly (also by a setting), 130 when it was
@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from bot import sentences, telemetry
+from bot import checkpoints, sentences, telemetry
 from bot.clock import utc_now
 from bot.jobs import RefusedError
 from bot.output import OutputError, check_grid, check_singles, output_for
@@ -143,9 +143,34 @@ def check() -> int:
     out.print("settings  ok")
     looks: dict[str, Callable[[], object]] = {
         "database": lambda: asyncio.run(parts.migrate(settings)),
-        "model": lambda: parts.check_checkpoint(settings.engine_checkpoint),
+        "model": lambda: checkpoints.complete_folder_of(
+            settings.engine_checkpoint, settings.data_dir
+        ),
     }
     return max([_look(name, look) for name, look in looks.items()])
+
+
+@app.command()
+def fetch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="mini, mega, wandb:ENTITY/PROJECT/NAME:VERSION, or a gs:// or s3:// folder."
+        ),
+    ],
+    *,
+    to: Annotated[
+        Path | None, typer.Option(help="The folder to fill; by default one in DATA_DIR.")
+    ] = None,
+) -> int:
+    """Fetch real weights, or what of them is not here yet, and verify them."""
+    settings = read_settings()
+    try:
+        value = checkpoints.fetch(source, to, data_dir=settings.data_dir, console=err)
+    except KeyboardInterrupt:
+        return _complain(sentences.FETCH_STOPPED, GIVEN_UP)
+    _say(sentences.checkpoint_fetched(value))
+    return 0
 
 
 @app.command()

@@ -279,6 +279,7 @@ def web_not_kept(folder: str, reason: str) -> str:
 
 TERMINAL_STARTING: Final = "Loading the model; the first start also compiles it."
 TERMINAL_STOPPED: Final = "Stopped."
+FETCH_STOPPED: Final = "Stopped. Run the command again; it goes on where it stopped."
 TERMINAL_HALTED: Final = (
     "The database failed before the pictures were done. See why with imagine check, then draw "
     "again; what was taken from your allowance comes back within a day."
@@ -419,3 +420,16 @@ def data_dir_in_use(folder: str) -> str:
 def checkpoint_incomplete(folder: str, missing: str) -> str:
     """Say which files of a checkpoint are not there."""
     return f"The model in {folder} lacks {missing}: set ENGINE_CHECKPOINT to a complete folder."
+
+
+def checkpoint_not_fetched(name: str) -> str:
+    """Say that a released model is not on this machine, or not all of it."""
+    return f"ENGINE_CHECKPOINT is {name}, which is not here yet: run imagine fetch {name}."
+
+
+def checkpoint_fetched(value: str) -> str:
+    """Say how to use a checkpoint that was fetched."""
+    return (
+        "The model is here and whole. To draw with it, put this line into .env:\n\n"
+        f"ENGINE_CHECKPOINT={value}"
+    )

@@ -125,7 +125,11 @@ class Settings(BaseSettings):
     ] = 8_080
     engine_checkpoint: Annotated[
         Path,
-        _setting("be a folder", "Folder of the model; without it, the demo model.", ""),
+        _setting(
+            "be mini, mega or a folder",
+            "Model: mini or mega, after imagine fetch; or a folder; without it, the demo model.",
+            "",
+        ),
     ] = Field(default=DEMO_CHECKPOINT)
     engine_slots: Annotated[
         int,

@@ -7,15 +7,18 @@ and a ``flax_model.msgpack``::
     <checkpoint>/vqgan/
     <checkpoint>/clip/         + tokenizer files, preprocessor_config.json
 
-Loading is all or nothing: every missing, surplus and misshapen array is named at once.
+Loading is all or nothing: every array that is missing, surplus, misshapen, cut short, of no
+floating-point type or not finite is named at once.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,16 +26,29 @@ import numpy as np
 from flax import nnx, serialization, traverse_util
 
 from engine.api import CheckpointError
-from engine.models import clip, dalle_bart, vqgan
+from engine.models import clip, dalle_bart, upscaler, vqgan
+from engine.stored_arrays import find_arrays, read_json, read_npz, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.typing import NDArray
 
+    from engine.stored_arrays import Found
+
 Model = TypeVar("Model", bound=nnx.Module)
 Arrays = dict[str, "NDArray[Any]"]
+
+UPSCALER_WEIGHTS: Final = (
+    Path(__file__).parent / "assets" / "upscaler" / "realesr_animevideov3_x4.npz"
+)
+
+
+class Place(NamedTuple):
+    """An array in a file: all of it, or one layer of those stacked in it."""
+
+    name: str
+    layer: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +69,14 @@ class ModelFormat(Generic[Model]):
     names: tuple[tuple[str, str], ...]
     stacked: tuple[tuple[str, str], ...] = ()
 
-    def file_name_of(self, ours: str) -> str:
-        """The name in the file (one entry per layer) of one of our parameters."""
-        for pattern, replacement in self.names:
-            ours = re.sub(pattern, replacement, ours)
-        return ours
+    def place_of(self, ours: str, stacked: Collection[str] = ()) -> Place:
+        """Where one of our parameters lies in a file that stacks the layers ``stacked``."""
+        name = _renamed(ours, self.names)
+        for layers, single in self.stacked:
+            match = re.search("/" + single.format(r"(\d+)") + "/", name)
+            if match and layers in stacked:
+                return Place(name.replace(match[0], f"/{layers}/"), int(match[1]))
+        return Place(name, None)
 
 
 DALLE_BART = ModelFormat(
@@ -78,38 +97,35 @@ CLIP = ModelFormat(
 )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a checkpoint.
-
-    Raises:
-        CheckpointError: It is not there, not readable, or not a JSON object.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read ({_reason(error)}).") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} is not a JSON object.")
-    return values  # pyright: ignore[reportUnknownVariableType]  # JSON
-
-
 def load_model(form: ModelFormat[Model], folder: Path, *, dtype: Any = jnp.float32) -> Model:
     """Load one model from its folder; parameters and arithmetic in ``dtype``.
+
+    Beside the model itself, no more than one array (of stacked layers: one layer's) is in
+    memory at a time, in the type it has in the file.
 
     Raises:
         CheckpointError: A file is missing or damaged, or the arrays in it are not
             exactly those that its config asks for.
     """
     config = form.read_config(read_json(folder / "config.json"))
-    arrays = _one_entry_per_layer(_read_arrays(folder / "flax_model.msgpack"), form)
+    found = find_arrays(folder)
+    stacked = _stacked_in(found.arrays, form)
     abstract = abstract_model(form, config, dtype=dtype)
-    graph, state = nnx.split(abstract)
-    wanted = {path: form.file_name_of("/".join(map(str, path))) for path, _ in _flat(state)}
-    _check(folder, {wanted[path]: leaf.shape for path, leaf in _flat(state)}, arrays)
-    filled = [
-        (path, leaf.replace(_cast(arrays[wanted[path]], dtype))) for path, leaf in _flat(state)
-    ]
-    return nnx.merge(graph, nnx.from_flat_state(filled))
+    return _filled(abstract, found, lambda name: form.place_of(name, stacked), dtype)
+
+
+def load_upscaler(path: Path = UPSCALER_WEIGHTS) -> upscaler.Upscaler:
+    """Read the upscaler's weights, by default those that ship with the package.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or the arrays in it are not
+            exactly those of the network.
+    """
+    abstract = nnx.eval_shape(lambda: upscaler.Upscaler(rngs=nnx.Rngs(0)))
+    found = read_npz(path)
+    return _filled(
+        abstract, found, lambda name: Place(_renamed(name, upscaler.NAMES), None), jnp.float32
+    )
 
 
 def abstract_model(form: ModelFormat[Model], config: Any, *, dtype: Any = jnp.float32) -> Model:
@@ -125,7 +141,7 @@ def save_model(
     """Write a model in the released on-disk format, arrays in float16."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {
-        form.file_name_of("/".join(map(str, path))): np.asarray(leaf[...], np.float16)
+        form.place_of(_name(path)).name: np.asarray(leaf[...], np.float16)
         for path, leaf in _flat(nnx.state(model, nnx.Param))
     }
     tree = traverse_util.unflatten_dict(_stack_layers(arrays, form), sep="/")
@@ -134,42 +150,107 @@ def save_model(
     (folder / "config.json").write_text(text, encoding="utf-8")
 
 
+def expected_arrays(
+    form: ModelFormat[Any], config: Any, *, stacked: bool = True
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """What a file of this model holds, in float32; nothing is allocated.
+
+    Args:
+        form: The model.
+        config: Its config.
+        stacked: Whether all layers are in one array each, as in released files.
+    """
+    names = [stacked_name for stacked_name, _ in form.stacked] if stacked else []
+    state = nnx.state(abstract_model(form, config))
+    return _wanted([(form.place_of(_name(path), names), leaf) for path, leaf in _flat(state)])
+
+
+def _filled(model: Model, found: Found, place_of: Callable[[str], Place], dtype: Any) -> Model:
+    """Give an abstract model the arrays that were found, or name all that is wrong."""
+    graph, state = nnx.split(model)
+    leaves = [(path, leaf, place_of(_name(path))) for path, leaf in _flat(state)]
+    _refuse(found, _differences(_wanted([(place, leaf) for _, leaf, place in leaves]), found))
+    arrays = [_read(found, place, dtype) for _, _, place in leaves]
+    _refuse(found, [array for array in arrays if isinstance(array, str)])
+    filled = [
+        (path, leaf.replace(array)) for (path, leaf, _), array in zip(leaves, arrays, strict=True)
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def _refuse(found: Found, problems: list[str]) -> None:
+    if problems:
+        raise CheckpointError(f"{found.source} cannot be used: {'; '.join(problems)}.")
+
+
+def _wanted(leaves: list[tuple[Place, Any]]) -> dict[str, jax.ShapeDtypeStruct]:
+    """The file's arrays, from ours: layers that are stacked in the file are counted."""
+    counts = Counter(place.name for place, _ in leaves)
+    return {
+        place.name: jax.ShapeDtypeStruct(
+            leaf.shape if place.layer is None else (counts[place.name], *leaf.shape), leaf.dtype
+        )
+        for place, leaf in leaves
+    }
+
+
+def _differences(wanted: Mapping[str, jax.ShapeDtypeStruct], found: Found) -> list[str]:
+    arrays = found.arrays
+    problems = [*found.problems]
+    problems += [f"{name} is missing" for name in sorted(wanted.keys() - arrays.keys())]
+    problems += [f"{name} is surplus" for name in sorted(arrays.keys() - wanted.keys())]
+    for name in sorted(wanted.keys() & arrays.keys()):
+        array, shape = arrays[name], wanted[name].shape
+        if array.shape != shape:
+            problems.append(f"{name} has shape {array.shape}, not {shape}")
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            problems.append(f"{name} holds {array.dtype}, not floating-point numbers")
+        if not array.is_whole:
+            problems.append(f"{name} is cut short")
+    return problems
+
+
+def _read(found: Found, place: Place, dtype: Any) -> jax.Array | str:
+    """One of our arrays, or what is wrong with it."""
+    try:
+        stored = found.arrays[place.name].read(place.layer)
+    except OSError as error:
+        raise unreadable(found.source, error) from error
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is told
+        array = stored.astype(dtype, copy=False)
+    bad_count = array.size - np.count_nonzero(np.isfinite(array))
+    if bad_count:
+        layer = "" if place.layer is None else f" (layer {place.layer})"
+        return f"{place.name}{layer} holds {bad_count} numbers that are not finite in {array.dtype}"
+    return jnp.asarray(array)
+
+
+def _stacked_in(arrays: Mapping[str, Any], form: ModelFormat[Any]) -> list[str]:
+    """Which layers the file stacks; those that it does not hold at all count as stacked."""
+    return [
+        stacked
+        for stacked, single in form.stacked
+        if any(f"/{stacked}/" in name for name in arrays)
+        or not any(f"/{single.format(0)}/" in name for name in arrays)
+    ]
+
+
+def _renamed(name: str, rules: tuple[tuple[str, str], ...]) -> str:
+    for pattern, replacement in rules:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return "/".join(map(str, path))
+
+
 def _flat(state: Any) -> list[tuple[tuple[Any, ...], Any]]:
     return list(nnx.to_flat_state(state))
 
 
-def _cast(array: NDArray[Any], dtype: Any) -> jax.Array:
-    return jnp.asarray(array, dtype=dtype)
-
-
-def _read_arrays(path: Path) -> Arrays:
-    try:
-        tree: Any = serialization.msgpack_restore(path.read_bytes())
-        return cast("Arrays", traverse_util.flatten_dict(tree, sep="/"))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({_reason(error)}).") from error
-    except Exception as error:  # whatever msgpack and numpy make of damaged bytes
-        raise CheckpointError(
-            f"{path} is damaged or cut short; copy it again from where it came from."
-        ) from error
-
-
-def _one_entry_per_layer(arrays: Arrays, form: ModelFormat[Any]) -> Arrays:
-    """Split stacked layers: ``…Layers/x`` [L, …] becomes ``…Layer_0/x``, ``…Layer_1/x``."""
-    result: Arrays = {}
-    for name, array in arrays.items():
-        for stacked, single in form.stacked:
-            if f"/{stacked}/" in name and array.ndim:
-                split = {name.replace(stacked, single.format(i)): a for i, a in enumerate(array)}
-                result.update(split)
-                break
-        else:
-            result[name] = array
-    return result
-
-
 def _stack_layers(arrays: Arrays, form: ModelFormat[Any]) -> Arrays:
-    """The inverse of ``_one_entry_per_layer``."""
+    """Join the layers: ``…Layer_0/x``, ``…Layer_1/x`` become ``…Layers/x`` [L, …]."""
     result = dict(arrays)
     for stacked, single in form.stacked:
         first = single.format(0)
@@ -179,21 +260,3 @@ def _stack_layers(arrays: Arrays, form: ModelFormat[Any]) -> Arrays:
                 layers.append(result.pop(other))
             result[name.replace(first, stacked)] = np.stack(layers)
     return result
-
-
-def _check(folder: Path, wanted: Mapping[str, tuple[int, ...]], found: Arrays) -> None:
-    problems = [f"{name} is missing" for name in sorted(wanted.keys() - found.keys())]
-    problems += [f"{name} is surplus" for name in sorted(found.keys() - wanted.keys())]
-    problems += [
-        f"{name} has shape {found[name].shape}, not {wanted[name]}"
-        for name in sorted(wanted.keys() & found.keys())
-        if found[name].shape != wanted[name]
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{folder / 'flax_model.msgpack'} does not fit its config.json: {'; '.join(problems)}."
-        )
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -14,9 +14,31 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from engine.models.config import fields_from
+from engine.models.config import fields_from, refuse, uneven
 
 # --- config ---------------------------------------------------------------------------
+
+_RELEASED = {"hidden_act": "quick_gelu", "num_channels": 3}
+
+# What a key means that a tower's section leaves out, which transformers does with all that
+# are as in ViT-B/32.
+# Source: transformers 4.25.1 and 5.23, `configuration_clip.py`.
+_TEXT_DEFAULTS = {
+    "hidden_size": 512,
+    "intermediate_size": 2048,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 8,
+    "vocab_size": 49408,
+    "max_position_embeddings": 77,
+}
+_VISION_DEFAULTS = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "image_size": 224,
+    "patch_size": 32,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +69,35 @@ class ClipConfig:
         """Read a ``config.json``.
 
         Raises:
-            CheckpointError: A key is missing, or an option is set that no released
+            CheckpointError: A value makes no sense, or an option is set that no released
                 checkpoint uses.
         """
-        text, vision = values.get("text_config", {}), values.get("vision_config", {})
-        quick = {"hidden_act": "quick_gelu"}
+        text = {**_TEXT_DEFAULTS, **_section(values, "text_config")}
+        vision = {**_VISION_DEFAULTS, **_section(values, "vision_config")}
         both = {
-            **{key: values[key] for key in ("projection_dim",) if key in values},
-            **{key: text[key] for key in ("vocab_size", "max_position_embeddings") if key in text},
-            **{key: vision[key] for key in ("image_size", "patch_size") if key in vision},
-            "text": fields_from(TowerConfig, text, model="CLIP text", required=quick),
-            "vision": fields_from(TowerConfig, vision, model="CLIP vision", required=quick),
+            "model_type": values.get("model_type", "clip"),
+            "projection_dim": values.get("projection_dim", 512),
+            **{key: text[key] for key in ("vocab_size", "max_position_embeddings")},
+            **{key: vision[key] for key in ("image_size", "patch_size")},
+            "text": _tower(text, "CLIP text"),
+            "vision": _tower(vision, "CLIP vision"),
         }
-        return fields_from(cls, both, model="CLIP", required={})
+        config = fields_from(cls, both, model="CLIP", required={"model_type": "clip"})
+        refuse("CLIP", uneven("image_size", config.image_size, "patch_size", config.patch_size))
+        return config
+
+
+def _section(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = values.get(name) or {}
+    refuse("CLIP", [] if isinstance(section, Mapping) else [f"{name} is {section!r}, no object"])
+    return section
+
+
+def _tower(values: Mapping[str, Any], model: str) -> TowerConfig:
+    config = fields_from(TowerConfig, values, model=model, required=_RELEASED)
+    heads = config.num_attention_heads
+    refuse(model, uneven("hidden_size", config.hidden_size, "num_attention_heads", heads))
+    return config
 
 
 # --- modules --------------------------------------------------------------------------
@@ -217,7 +255,8 @@ class Clip(nnx.Module):
         self, pictures: Float[Array, "B P"], texts: Float[Array, "N P"]
     ) -> Float[Array, "B N"]:
         """How well each picture fits each text; higher is better."""
-        return jnp.exp(self.logit_scale[...]) * jnp.einsum("bp,np->bn", pictures, texts)
+        scale = jnp.exp(self.logit_scale[...].astype(jnp.float32))
+        return scale * jnp.einsum("bp,np->bn", pictures, texts)
 
 
 def _unit(x: Float[Array, "B P"]) -> Float[Array, "B P"]:

@@ -21,15 +21,28 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from engine.models.config import fields_from
+from engine.api import InvalidRequestError, SamplingOptions
+from engine.models.config import fields_from, refuse, uneven
 
 # --- config ---------------------------------------------------------------------------
 
+# Every option of the original that changes a number when pictures are drawn, and that both
+# released models leave at one value (which is also the original's default). What only
+# training reads is accepted as it is: the dropouts and layer drops, ``init_std``,
+# ``gradient_checkpointing``; so are ``tau_init``, which cosine attention alone reads,
+# ``min_length``, which the original does not apply, and ``use_scan``, because the names in
+# the file say how its layers lie.
 _RELEASED = {
     "activation_function": "gelu",
+    "do_sample": True,
     "force_ln_scale": False,
+    "forced_bos_token_id": None,
+    "forced_eos_token_id": None,
+    "is_encoder_decoder": True,
     "ln_positions": "normformer",
     "ln_type": "layernorm",
+    "model_type": "dallebart",
+    "num_beams": 1,
     "scale_embedding": False,
     "sinkhorn_iters": 1,
     "tie_word_embeddings": False,
@@ -42,6 +55,7 @@ _RELEASED = {
     "use_final_ln_encoder": True,
     "use_glu": True,
     "use_head_scale": False,
+    "use_subln_init": False,
     "use_swin_position_embeddings": False,
 }
 
@@ -78,10 +92,41 @@ class DalleBartConfig:
         """Read a ``config.json``.
 
         Raises:
-            CheckpointError: A key is missing, or an option is set that no released
-                checkpoint uses.
+            CheckpointError: A key is missing or makes no sense, or an option is set that
+                no released checkpoint uses.
         """
-        return fields_from(cls, values, model="DalleBart", required=_RELEASED)
+        config = fields_from(cls, values, model="DalleBart", required=_RELEASED)
+        refuse("DalleBart", _misfits(config, values))
+        return config
+
+
+def _misfits(config: DalleBartConfig, values: Mapping[str, Any]) -> list[str]:
+    """What single values cannot tell: how they fit together."""
+    width, start, end = config.d_model, config.decoder_start_token_id, values.get("eos_token_id")
+    problems = uneven("d_model", width, "encoder_attention_heads", config.encoder_attention_heads)
+    problems += uneven("d_model", width, "decoder_attention_heads", config.decoder_attention_heads)
+    if start > config.image_vocab_size:
+        last = config.image_vocab_size
+        problems.append(f"decoder_start_token_id is {start}, outside of the tokens 0 to {last}")
+    if isinstance(end, int) and end < start:
+        problems.append(f"eos_token_id is {end}, an image token: pictures would end early")
+    token_count = config.image_length + 1
+    if values.get("max_length", token_count) != token_count:
+        problems.append(f"max_length is {values['max_length']!r}, not image_length + 1")
+    return problems + _sampling_problems(config)
+
+
+def _sampling_problems(config: DalleBartConfig) -> list[str]:
+    try:
+        SamplingOptions(
+            temperature=config.temperature,
+            top_k=config.top_k,
+            top_p=config.top_p,
+            condition_scale=config.condition_scale,
+        )
+    except InvalidRequestError as error:
+        return [str(error).rstrip(".")]
+    return []
 
 
 class Memory(NamedTuple):

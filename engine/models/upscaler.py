@@ -10,20 +10,13 @@ Source: Real-ESRGAN, `realesr-animevideov3` (SRVGGNetCompact); checked by
 from __future__ import annotations
 
 import itertools
-import re
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from engine.api import CheckpointError
-
 FACTOR = 4
-WEIGHTS = Path(__file__).parent.parent / "assets" / "upscaler" / "realesr_animevideov3_x4.npz"
 
 _WIDTH = 64
 _MIDDLE_COUNT = 16
@@ -67,42 +60,20 @@ def _repeated(x: Float[Array, "B h w 3"]) -> Float[Array, "B H W 3"]:
     return x.repeat(FACTOR, axis=1).repeat(FACTOR, axis=2)
 
 
-# --- loading --------------------------------------------------------------------------
+# --- names: ours -> the file's ---------------------------------------------------------
+
+NAMES = (
+    (r"^convs/(\d+)/kernel$", r"conv\1.w"),
+    (r"^convs/(\d+)/bias$", r"conv\1.b"),
+    (r"^slopes/(\d+)$", r"prelu\1"),
+)
 
 
-def load_upscaler(path: Path = WEIGHTS) -> Upscaler:
-    """Read the weights that ship with the package.
+def load_upscaler() -> Upscaler:
+    """Read the weights that ship with the package: `engine.weights.load_upscaler`.
 
-    Raises:
-        CheckpointError: The file is missing or is not what it should be.
+    Stands here only until `engine/runner.py` asks there itself.
     """
-    model = nnx.eval_shape(lambda: Upscaler(rngs=nnx.Rngs(0)))
-    graph, state = nnx.split(model)
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            filled = [
-                (name, _filled(leaf, arrays[_file_name(name)])) for name, leaf in _flat(state)
-            ]
-    except (OSError, KeyError, ValueError, BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is missing or damaged; install the package again."
-        ) from error
-    return nnx.merge(graph, nnx.from_flat_state(filled))
+    from engine import weights  # noqa: PLC0415 # the one import against the layers, see above
 
-
-def _flat(state: Any) -> list[tuple[tuple[Any, ...], Any]]:
-    return list(nnx.to_flat_state(state))
-
-
-def _filled(leaf: Any, array: Any) -> Any:
-    if leaf.shape != array.shape:
-        raise ValueError(f"shape {array.shape}, not {leaf.shape}")
-    return leaf.replace(jnp.asarray(array, jnp.float32))
-
-
-def _file_name(path: tuple[Any, ...]) -> str:
-    """``convs/3/kernel`` is ``conv3.w`` in the file, ``slopes/3`` is ``prelu3``."""
-    name = "/".join(map(str, path))
-    name = re.sub(r"convs/(\d+)/kernel", r"conv\1.w", name)
-    name = re.sub(r"convs/(\d+)/bias", r"conv\1.b", name)
-    return re.sub(r"slopes/(\d+)", r"prelu\1", name)
+    return weights.load_upscaler()

@@ -18,9 +18,19 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from engine.models.config import fields_from
+from engine.models.config import fields_from, refuse, uneven
 
 # --- config ---------------------------------------------------------------------------
+
+# Every option of the original that changes a number and that the released model leaves at
+# one value. ``dropout`` is only for training and accepted as it is.
+_RELEASED = {
+    "double_z": False,
+    "give_pre_end": False,
+    "in_channels": 3,
+    "out_ch": 3,
+    "resamp_with_conv": True,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +58,18 @@ class VqganConfig:
         """Read a ``config.json``.
 
         Raises:
-            CheckpointError: A key is missing, or an option is set that no released
-                checkpoint uses.
+            CheckpointError: A key is missing or makes no sense, or an option is set that
+                no released checkpoint uses.
         """
-        required = {"double_z": False, "give_pre_end": False, "resamp_with_conv": True}
-        return fields_from(cls, values, model="VQGAN", required=required)
+        config = fields_from(cls, values, model="VQGAN", required=_RELEASED)
+        problems = uneven("ch", config.ch, "norm_groups", config.norm_groups)
+        level_count = len(config.ch_mult)
+        if values.get("num_resolutions", level_count) != level_count:
+            problems.append(
+                f"num_resolutions is {values['num_resolutions']!r}, but ch_mult has {level_count}"
+            )
+        refuse("VQGAN", problems)
+        return config
 
     @property
     def downscale(self) -> int:
@@ -261,7 +278,9 @@ class Vqgan(nnx.Module):
 
     def nearest_codes(self, latents: Float[Array, "B S C"]) -> Int[Array, "B S"]:
         """The codebook entry nearest to each latent, by squared distance."""
-        codebook = self.codebook.embedding[...]
+        # in float32: the nearest and the next entry can be closer than bfloat16 can tell
+        latents = latents.astype(jnp.float32)
+        codebook = self.codebook.embedding[...].astype(jnp.float32)
         distance = (
             jnp.sum(latents**2, axis=-1, keepdims=True)
             - 2 * jnp.einsum("bsc,vc->bsv", latents, codebook)

@@ -19,7 +19,7 @@ from bot.settings import Settings
 from bot.store import Store
 from bot.terminal import NoPicturesError
 from bot.x.adapter import XKeysError
-from engine.api import CheckpointError, DrawingFailedError, DrawRequest
+from engine.api import DrawingFailedError, DrawRequest
 from tests.support.bot_process import free_port
 from tests.support.broken_database import forbid_state
 from tests.support.clock import Clock
@@ -175,21 +175,6 @@ def test_the_process_of_the_bot_loads_no_jax() -> None:
     )
 
     assert looked.stdout.strip() == b"[]"
-
-
-def test_an_incomplete_model_is_told_with_the_missing_files(tmp_path: Path) -> None:
-    for name in ("dalle_bart", "vqgan"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").touch()
-        (tmp_path / name / "flax_model.msgpack").touch()
-
-    with pytest.raises(CheckpointError) as caught:
-        app.check_checkpoint(tmp_path)
-
-    assert str(caught.value) == (
-        f"The model in {tmp_path} lacks clip/config.json, clip/flax_model.msgpack: set "
-        "ENGINE_CHECKPOINT to a complete folder."
-    )
 
 
 async def draw(settings: Settings, engine: ScriptedEngine, output: Path, count: int = 4) -> None:

@@ -46,6 +46,23 @@ def test_greedy_tokens_equal_those_of_the_original(runner: JaxRunner, scale: int
     np.testing.assert_array_equal(tokens, expected[:, 1:])
 
 
+def test_greedy_tokens_of_mega_equal_those_of_the_original(mega_runner: JaxRunner) -> None:
+    """Scales 3 and 10 share a batch: its rows have their own options."""
+    expected = golden("dalle_mega_tiny")
+    prompt = json.loads(str(expected["prompts_json"]))[1]
+
+    tokens = draw(
+        mega_runner,
+        [
+            Placement(slot=slot, prompt=prompt, seed=slot, index=0, options=greedy(scale))
+            for slot, scale in enumerate((3, 10))
+        ],
+    )
+
+    for row, scale in enumerate((3, 10)):
+        np.testing.assert_array_equal(tokens[row], expected[f"greedy_sequences_cond{scale}"][1, 1:])
+
+
 def test_pixels_and_ranking_equal_those_of_the_original(runner: JaxRunner) -> None:
     expected = golden("pipeline")
 

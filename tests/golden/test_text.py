@@ -67,14 +67,34 @@ def test_ids_and_masks_equal_the_original_processor_but_for_ids_without_a_row(mo
     assert without_row.sum() == (1 if model == "mini" else 0)
 
 
+@pytest.mark.parametrize("what", ["token_ids", "token_ids_without_normalizing"])
+def test_ids_of_texts_that_are_not_normalised_equal_those_of_the_original(what: str) -> None:
+    tokenizer = TextTokenizer.from_folder(
+        DATA / "dalle_mega_tiny", max_text_length=64, embedding_rows=ROWS["mega"], normalise=False
+    )
+    source = "normalized" if what == "token_ids" else "prompt"
+    end_id, padding_id = 2, 1
+
+    for entry in load_json("text.json")["prompts"]:
+        expected = entry[what]
+        expected = expected if len(expected) <= 64 else [*expected[:63], end_id]
+
+        ids = tokenizer.encode(entry[source]).ids.tolist()
+
+        assert ids == expected + [padding_id] * (64 - len(expected))
+
+
 @pytest.mark.parametrize("model", ["mini", "mega"])
 def test_the_unconditional_ids_are_those_of_no_text(model: str) -> None:
     golden = np.load(DATA / "golden" / "text_processor.npz")
 
     unconditional = tokenizer_of(model).unconditional
 
-    np.testing.assert_array_equal(unconditional.ids, golden[f"{model}_input_ids_uncond"][0])
-    np.testing.assert_array_equal(unconditional.mask, golden[f"{model}_attention_mask_uncond"][0])
+    for row in range(len(golden[f"{model}_input_ids_uncond"])):
+        np.testing.assert_array_equal(unconditional.ids, golden[f"{model}_input_ids_uncond"][row])
+        np.testing.assert_array_equal(
+            unconditional.mask, golden[f"{model}_attention_mask_uncond"][row]
+        )
 
 
 def test_clip_ids_equal_the_original_cut_to_the_context() -> None:

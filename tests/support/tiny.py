@@ -20,8 +20,8 @@ def golden(name: str) -> dict[str, NDArray[Any]]:
         return dict(arrays)
 
 
-def tiny_checkpoint(folder: Path) -> Path:
-    """Lay the tiny mini, VQGAN and CLIP out in ``folder``; they draw noise."""
-    for ours, theirs in FOLDERS.items():
+def tiny_checkpoint(folder: Path, *, dalle_bart: str = "dalle_mini_tiny") -> Path:
+    """Lay the tiny DalleBart, VQGAN and CLIP out in ``folder``; they draw noise."""
+    for ours, theirs in (FOLDERS | {"dalle_bart": dalle_bart}).items():
         (folder / ours).symlink_to(DATA / theirs, target_is_directory=True)
     return folder

@@ -1,0 +1,1 @@
+"""Where checkpoints are fetched from. Nothing here writes: see `engine/fetch.py`."""
