@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt32
+from jaxtyping import Array, Bool, Float, Int, UInt32  # noqa: TC002 - checked at run time in tests
 
 from engine import sampling
 from engine.models import decode_step
-from engine.models.decode_step import Memory, StepWeights, Texts
+from engine.models.dalle_bart import Memory
+from engine.models.decode_step import Texts
 from engine.sampling import RowOptions
 
 if TYPE_CHECKING:
     from engine.models.dalle_bart import DalleBartConfig
+    from engine.models.decode_step import StepWeights
 
 
 class DecodeState(NamedTuple):
@@ -61,8 +63,11 @@ def empty_state(
     """
     n, length, text_length = slot_count, config.image_length, config.max_text_length
     heads = config.decoder_attention_heads
-    memory = jnp.zeros((n, heads, text_length, config.d_model // heads), dtype)
-    layers = range(config.decoder_layers)
+    shape = (n, heads, text_length, config.d_model // heads)  # N H T K
+
+    def unread() -> Memory:
+        return Memory(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
+
     return DecodeState(
         tokens=jnp.zeros((n, length), jnp.int32),
         last=jnp.zeros(n, jnp.int32),
@@ -72,7 +77,7 @@ def empty_state(
         picture_index=jnp.zeros(n, jnp.int32),
         options=RowOptions(jnp.ones(n), jnp.zeros(n, jnp.int32), jnp.ones(n), jnp.ones(n)),
         texts=Texts(
-            memory=tuple(Memory(memory, jnp.copy(memory)) for _ in layers),
+            memory=tuple(unread() for _ in range(config.decoder_layers)),
             mask=jnp.ones((n, text_length), bool),
             nothing=jax.tree.map(lambda x: jnp.repeat(x, n, axis=0), nothing),
         ),

@@ -1,13 +1,12 @@
 """The only caller of compiled functions: places pictures in slots, steps, renders, ranks.
 
-All compiled shapes are known when the runner is built. ``slot_count`` pictures are drawn
-at once, each in two rows of the batch: row ``s`` with the text, row ``slot_count + s``
-without. Each slot has its own position, so a picture can start while others are half done.
+All compiled shapes are known when the runner is built. ``slot_count`` pictures are drawn at
+once; how they lie in arrays is told in ``engine.decoding``, in which widths the token loop
+runs in ``engine.programs``.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,64 +16,31 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from engine import sampling, weights
-from engine.api import CheckpointError
+from engine import decoding, weights
+from engine.api import CheckpointError, SamplingOptions
 from engine.clip_pixels import ClipPixels
-from engine.contract import RunnerStats
-from engine.models.upscaler import Upscaler, load_upscaler
+from engine.contract import Placement, RunnerStats
+from engine.decoding import NewPictures
+from engine.models import decode_step
+from engine.painting import Painter, Ranker
+from engine.programs import Program, TokenLoop, Tracer, compile_all, widths
 from engine.sampling import RowOptions
 from engine.text import ClipTokenizer, TextTokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from jaxtyping import Array, Bool, Int, UInt8, UInt32
+    from jaxtyping import Array
     from numpy.typing import NDArray
 
-    from engine.api import SamplingOptions
-    from engine.contract import Placement, RunnerSettings
-    from engine.models.clip import Clip
-    from engine.models.dalle_bart import DalleBart, DalleBartConfig, Memory
-    from engine.models.vqgan import Vqgan
+    from engine.contract import RunnerSettings
+    from engine.models.dalle_bart import DalleBart, DalleBartConfig, Encoder
+    from engine.models.decode_step import StepWeights
     from engine.text import TextIds
 
-_CHUNK_STEPS = 16
-_BATCH_SIZES = (8, 1)  # pictures rendered or ranked per call; any count is split into these
+_CHUNK_STEPS = 8
 _REMEMBERED_PROMPTS = 64
-_MIN_SIDE_PX = 128  # smaller pictures are too small to look at and are upscaled
-
-
-class Text(NamedTuple):
-    """A prompt as the decoder reads it: keys and values of each layer, and which count."""
-
-    memory: tuple[Memory, ...]
-    mask: Bool[Array, "B T"]
-
-
-class DecodeState(NamedTuple):
-    """All that changes while pictures are drawn. ``N`` slots, ``2N`` rows."""
-
-    tokens: Int[Array, "N S"]
-    last: Int[Array, " N"]  # the token before the next: what a step reads
-    position: Int[Array, " N"]  # how many tokens the slot has; S when it is done or free
-    seed: UInt32[Array, " N"]
-    picture_index: Int[Array, " N"]
-    kept: Int[Array, " N"]  # how many of the first tokens are given, not drawn
-    options: RowOptions
-    text: Text
-    cache: tuple[Memory, ...]
-
-
-class NewPictures(NamedTuple):
-    """What is set in the slots where ``is_new``; elsewhere anything."""
-
-    is_new: Bool[Array, " N"]
-    seed: UInt32[Array, " N"]
-    picture_index: Int[Array, " N"]
-    tokens: Int[Array, "N S"]
-    kept: Int[Array, " N"]
-    options: RowOptions
 
 
 class JaxRunner:
@@ -87,7 +53,6 @@ class JaxRunner:
         image_length: Image tokens of a picture.
         code_count: Image tokens are smaller than this.
         picture_side_px: The side of what the VQGAN draws and reads.
-        trace_count: How often anything was traced: stands still after ``warm_up``.
     """
 
     def __init__(
@@ -95,243 +60,256 @@ class JaxRunner:
         *,
         name: str,
         slot_count: int,
-        dalle_bart: DalleBart,
-        vqgan: Vqgan,
-        clip: Clip,
-        upscaler: Upscaler | None,
-        text_tokenizer: TextTokenizer,
-        clip_tokenizer: ClipTokenizer,
-        clip_pixels: ClipPixels,
+        tracer: Tracer,
+        drawer: Drawer,
+        painter: Painter,
+        ranker: Ranker,
     ) -> None:
         self.model = name
         self.slot_count = slot_count
-        self.trace_count = 0
-        self._config = dalle_bart.config
-        self._tokenizer = text_tokenizer
-        self._clip_tokenizer = clip_tokenizer
-        self._clip_pixels = clip_pixels
-        self._chunk_steps = math.gcd(self._config.image_length, _CHUNK_STEPS)
-        self.chunk_count = self._config.image_length // self._chunk_steps
-        self.image_length = self._config.image_length
-        self.code_count = min(vqgan.config.n_embed, self._config.image_vocab_size)
-        self.picture_side_px = _side_px(self._config, vqgan)
-        painter = _Painter(vqgan, upscaler)
-        self._compile(dalle_bart, painter, clip, self.code_count)
-        self._upscale = self._jit(_upscale, upscaler or load_upscaler())
-        self._encode = self._jit(lambda m, pixels: m.encode(pixels / jnp.float32(255)), vqgan)
-        self._text_hits = self._text_misses = 0
-        self._texts: OrderedDict[str, Text] = OrderedDict()
-        self._state = self._empty_state(dalle_bart)
+        self.chunk_count = drawer.chunk_count
+        self.image_length = drawer.config.image_length
+        self.code_count = drawer.code_count
+        self.picture_side_px = painter.side_px
+        self._tracer = tracer
+        self._drawer = drawer
+        self._painter = painter
+        self._ranker = ranker
+        self._chunks_drawn: dict[int, int] = {}  # of each slot with an unfinished picture
+        self._pending: Any = None
 
-    def _compile(
-        self, dalle_bart: DalleBart, painter: _Painter, clip: Clip, code_count: int
-    ) -> None:
-        step = functools.partial(_decode_chunk, steps=self._chunk_steps, code_count=code_count)
-        self._read_text = self._jit(_read_text, dalle_bart)
-        self._decode_chunk = self._jit(step, dalle_bart, donate=True)
-        self._render = self._jit(lambda m, tokens: m(tokens), painter)
-        self._embed_text = self._jit(lambda m, ids, mask: m.embed_text(ids, mask), clip)
-        self._score = self._jit(lambda m, x, text: m.logits(m.embed_pictures(x), text)[:, 0], clip)
-        self._place = jax.jit(self._counted(_place), donate_argnums=0)
+    def __repr__(self) -> str:
+        return f"<JaxRunner {self.model}, {len(self._chunks_drawn)}/{self.slot_count} slots held>"
 
-    def _jit(self, function: Callable[..., Any], model: nnx.Module, *, donate: bool = False) -> Any:
-        """Compile ``function(model, …)``; with ``donate`` it takes over its next argument."""
-        graph, state = nnx.split(model)
-
-        def pure(state: Any, *args: Any) -> Any:
-            return function(nnx.merge(graph, state), *args)
-
-        compiled = jax.jit(self._counted(pure), donate_argnums=(1,) if donate else ())
-        return functools.partial(compiled, state)
-
-    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*args: Any) -> Any:
-            self.trace_count += 1  # runs when JAX traces, not when the device computes
-            return function(*args)
-
-        return counted
-
-    def _empty_state(self, dalle_bart: DalleBart) -> DecodeState:
-        n, length = self.slot_count, self._config.image_length
-        nothing = self._to_text(self._tokenizer.unconditional)
-        return DecodeState(
-            tokens=jnp.zeros((n, length), jnp.int32),
-            last=jnp.zeros(n, jnp.int32),
-            position=jnp.full(n, length, jnp.int32),
-            seed=jnp.zeros(n, jnp.uint32),
-            picture_index=jnp.zeros(n, jnp.int32),
-            kept=jnp.zeros(n, jnp.int32),
-            options=RowOptions(jnp.ones(n), jnp.zeros(n, jnp.int32), jnp.ones(n), jnp.ones(n)),
-            text=jax.tree.map(lambda x: jnp.repeat(x, 2 * n, axis=0), nothing),
-            cache=dalle_bart.empty_cache(2 * n),
-        )
-
-    # --- what the loop of the engine process calls -------------------------------------
+    @property
+    def trace_count(self) -> int:
+        """How often anything was traced: stands still after ``warm_up``."""
+        return self._tracer.count
 
     def warm_up(self) -> None:
-        """Compile everything that will ever run."""
-        self._place_prompt(" ", [])
-        self.step()
-        for count in _BATCH_SIZES:
-            tokens = np.zeros((count, self._config.image_length), np.int32)
-            self.rank(" ", self.render(tokens))
-        self.encode(np.zeros((1, self.picture_side_px, self.picture_side_px, 3), np.uint8))
+        """Compile everything that will ever run, and try out what may be trusted."""
+        painter, ranker = self._painter, self._ranker
+        compile_all([*self._drawer.programs, *painter.programs, *ranker.programs])
+        self._drawer.keep_equal_widths()
+        pixels = painter.render(np.zeros((1, self.image_length), np.int32))
+        ranker.rank(" ", pixels)
+        painter.upscale(pixels)
 
     def place(self, placements: Sequence[Placement]) -> None:
-        """Start pictures in free slots."""
-        by_prompt: dict[str, list[Placement]] = {}
-        for placement in placements:
-            by_prompt.setdefault(placement.prompt, []).append(placement)
-        for prompt, same_prompt in by_prompt.items():
-            self._place_prompt(prompt, same_prompt)
+        """Start pictures in slots; whatever was in them is forgotten."""
+        self._drawer.place(placements)
+        self._chunks_drawn.update((placement.slot, 0) for placement in placements)
 
     def step(self) -> None:
-        """Advance all slots by one chunk; returns when the device has done it."""
-        self._state = jax.block_until_ready(self._decode_chunk(self._state))
+        """Advance all held slots by one chunk; waits until the chunk before is done."""
+        if not self._chunks_drawn:
+            return
+        pending, self._pending = (
+            self._pending,
+            self._drawer.step(max(self._chunks_drawn) + 1, max(self._chunks_drawn.values()) + 1),
+        )
+        jax.block_until_ready(pending)
+        self._chunks_drawn = {
+            slot: drawn + 1
+            for slot, drawn in self._chunks_drawn.items()
+            if drawn + 1 < self.chunk_count
+        }
 
     def vacate(self, slots: Sequence[int]) -> None:
-        """Slots that are free again cost what they cost: all are stepped alike."""
+        """Let nothing be spent on these slots any more."""
+        for slot in slots:
+            self._chunks_drawn.pop(slot, None)
 
     def tokens(self, slots: Sequence[int]) -> NDArray[np.int32]:
-        """Image tokens int32 [n, S] of finished slots."""
-        return np.asarray(self._state.tokens)[list(slots)]
+        """Image tokens int32 [n, S]; see ``engine.contract.Runner``."""
+        return self._drawer.tokens()[list(slots)]
 
     def render(self, tokens: NDArray[np.int32]) -> NDArray[np.uint8]:
         """Pictures uint8 [n, h, w, 3] of image tokens int32 [n, S]."""
-        return _in_batches(self._render, tokens)
+        return self._painter.render(tokens)
 
     def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """CLIP logits float32 [n] of pictures uint8 [n, h, w, 3] for the raw prompt."""
-        text = self._clip_tokenizer.encode(prompt)
-        embedded = self._embed_text(text.ids[None], text.mask[None].astype(bool))
-        prepared = self._clip_pixels.prepare(pixels)
-        return _in_batches(lambda batch: self._score(batch, embedded), prepared)
+        return self._ranker.rank(prompt, pixels)
 
     def upscale(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Pictures uint8 [n, 4h, 4w, 3] of pictures uint8 [n, h, w, 3]."""
-        return np.asarray(self._upscale(pixels))
+        return self._painter.upscale(pixels)
 
     def encode(self, pixels: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Image tokens int32 [n, S] of pictures uint8 [n, side, side, 3]."""
-        return np.concatenate([np.asarray(self._encode(one[None])) for one in pixels])
+        return self._painter.encode(pixels)
 
     def stats(self) -> RunnerStats:
         """What was counted so far."""
         memory = jax.local_devices()[0].memory_stats() or {}
         return RunnerStats(
             compile_count=self.trace_count,
-            text_cache_hits=self._text_hits,
-            text_cache_misses=self._text_misses,
+            text_cache_hits=self._drawer.text_hits,
+            text_cache_misses=self._drawer.text_misses,
             device_bytes=memory.get("bytes_in_use"),
         )
 
-    # --- prompts -----------------------------------------------------------------------
 
-    def _place_prompt(self, prompt: str, placements: Sequence[Placement]) -> None:
-        new = _new_pictures(self.slot_count, placements, self._config)
-        start = self._config.decoder_start_token_id
-        self._state = self._place(self._state, self._text_of(prompt), new, np.int32(start))
+class EncodedText(NamedTuple):
+    """A prompt's encoder states [1, T, D], and which positions count [1, T]."""
 
-    def _text_of(self, prompt: str) -> Text:
+    states: Array
+    mask: NDArray[np.bool_]
+
+
+class Drawer:
+    """The programs around the token loop, and the state they change.
+
+    Attributes:
+        config: Of DalleBart.
+        code_count: Image tokens are smaller than this.
+        chunk_count: Chunks from an empty picture to a finished one.
+        text_hits: Prompts whose encoding was remembered.
+        text_misses: Prompts that had to be encoded.
+    """
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        dalle_bart: DalleBart,
+        tokenizer: TextTokenizer,
+        *,
+        slot_count: int,
+        code_count: int,
+        dtype: Any,
+    ) -> None:
+        """Lay the decoder out anew and begin with all slots free; compiles the encoder.
+
+        Args:
+            tracer: Is told of every compilation.
+            dalle_bart: With parameters; those of its decoder are copied.
+            tokenizer: Of the checkpoint.
+            slot_count: Pictures drawn at once.
+            code_count: Image tokens that may be drawn.
+            dtype: Of matrices, keys and values.
+        """
+        self.config = config = dalle_bart.config
+        self.code_count = code_count
+        self.text_hits = self.text_misses = 0
+        self._slot_count = slot_count
+        self._chunk_steps = math.gcd(config.image_length, _CHUNK_STEPS)
+        self.chunk_count = config.image_length // self._chunk_steps
+        self._tokenizer = tokenizer
+        self._texts: OrderedDict[str, EncodedText] = OrderedDict()
+        step_weights = decode_step.step_weights(dalle_bart.decoder, code_count)
+        self._encode = self._encoder_program(tracer, dalle_bart.encoder)
+        self._state = decoding.empty_state(config, slot_count, self._nothing(step_weights), dtype)
+        self._place = self._place_program(tracer, step_weights)
+        self._loop = self._token_loop(tracer, step_weights)
+
+    def _encoder_program(self, tracer: Tracer, encoder: Encoder) -> Program:
+        graph, state = nnx.split(encoder)
+        text = self._tokenizer.unconditional
+
+        def encode(state: Any, ids: Any, mask: Any) -> Any:
+            return nnx.merge(graph, state)(ids, mask)
+
+        return Program(tracer, encode, state, (text.ids[None], text.mask[None].astype(bool)))
+
+    def _nothing(self, step_weights: StepWeights) -> tuple[decode_step.Memory, ...]:
+        """The memory of no text; only the few positions that count."""
+        text = self._tokenizer.unconditional
+        states = self._encoded(text).states[:, : int(text.mask.sum())]
+        heads = self.config.decoder_attention_heads
+        return jax.jit(lambda w, s: decode_step.remember_text(w, s, heads))(step_weights, states)
+
+    def _place_program(self, tracer: Tracer, step_weights: StepWeights) -> Program:
+        config = self.config
+
+        def place(step_weights: StepWeights, *args: Any) -> Any:
+            return decoding.place(
+                step_weights,
+                *args,
+                start_token=config.decoder_start_token_id,
+                head_count=config.decoder_attention_heads,
+            )
+
+        text = self._encoded(self._tokenizer.unconditional)
+        example = (self._state, *text, _new_pictures(self._slot_count, [], config))
+        return Program(tracer, place, step_weights, example, takes_over=True)
+
+    def _token_loop(self, tracer: Tracer, step_weights: StepWeights) -> TokenLoop:
+        steps = self._chunk_steps
+
+        def program(count: int, length: int) -> Program:
+            def chunk(step_weights: StepWeights, state: Any) -> Any:
+                state = decoding.decode_chunk(
+                    step_weights, state, steps=steps, count=count, length=length
+                )
+                return state, jnp.sum(state.position)  # the sum may be waited for
+
+            return Program(tracer, chunk, step_weights, (self._state,), takes_over=True)
+
+        them = widths(self._slot_count, self.config.image_length, steps)
+        return TokenLoop({width: program(*width) for width in them})
+
+    @property
+    def programs(self) -> list[Program]:
+        """To be compiled."""
+        return [self._place, *self._loop.all]
+
+    def place(self, placements: Sequence[Placement]) -> None:
+        """Start pictures in slots."""
+        by_prompt: dict[str, list[Placement]] = {}
+        for placement in placements:
+            by_prompt.setdefault(placement.prompt, []).append(placement)
+        for prompt, same_prompt in by_prompt.items():
+            new = _new_pictures(self._slot_count, same_prompt, self.config)
+            self._state = self._place(self._state, *self._text_of(prompt), new)
+
+    def step(self, slot_count: int, chunk_count: int) -> Array:
+        """Advance the first ``slot_count`` slots by one chunk, at most their ``chunk_count``-th.
+
+        Returns:
+            Something to wait for until the device has done it.
+        """
+        program = self._loop.narrowest(slot_count, chunk_count * self._chunk_steps)
+        self._state, done = program(self._state)
+        return done
+
+    def tokens(self) -> NDArray[np.int32]:
+        """The image tokens of all slots, int32 [N, S]; waits for the device."""
+        return np.asarray(self._state.tokens)
+
+    def keep_equal_widths(self) -> None:
+        """Give up the widths of the token loop that round otherwise than the whole."""
+        self._loop.keep_equal(self._evidence_of)
+
+    def _evidence_of(self, program: Program) -> bytes:
+        """The bits of a first chunk: the tokens, and what the last layer remembers of them.
+
+        Everything before the last layer goes into what it remembers, and the tokens stand
+        for what comes after it.
+        """
+        probe = Placement(slot=0, prompt=" ", seed=1, index=0, options=SamplingOptions())
+        self.place([probe])
+        self._state, _ = program(self._state)
+        last = self._state.cache[-1]
+        rows, steps = np.array([0, self._slot_count]), self._chunk_steps
+        seen = (self._state.tokens[0, :steps], *(part[rows, :, :steps] for part in last))
+        return b"".join(np.asarray(part).tobytes() for part in seen)
+
+    def _text_of(self, prompt: str) -> EncodedText:
         """The prompt as the decoder reads it; the last few are remembered."""
         if prompt in self._texts:
-            self._text_hits += 1
+            self.text_hits += 1
         else:
-            self._text_misses += 1
-            self._texts[prompt] = self._to_text(self._tokenizer.encode(prompt))
+            self.text_misses += 1
+            self._texts[prompt] = self._encoded(self._tokenizer.encode(prompt))
         self._texts.move_to_end(prompt)
         if len(self._texts) > _REMEMBERED_PROMPTS:
             self._texts.popitem(last=False)
         return self._texts[prompt]
 
-    def _to_text(self, text: TextIds) -> Text:
-        return self._read_text(text.ids[None], text.mask[None].astype(bool))
-
-
-# --- compiled functions ----------------------------------------------------------------
-
-
-def _read_text(model: DalleBart, ids: Array, mask: Array) -> Text:
-    return Text(model.decoder.remember_text(model.encoder(ids, mask)), mask)
-
-
-def _place(state: DecodeState, text: Text, new: NewPictures, start: Array) -> DecodeState:
-    """Begin pictures of one prompt; rows without text keep theirs."""
-    is_new = new.is_new
-    rows = jnp.concatenate([is_new, jnp.zeros_like(is_new)])
-
-    def pick(mask: Array, fresh: Array, old: Array) -> Array:
-        return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)
-
-    return state._replace(
-        tokens=pick(is_new, new.tokens, state.tokens),
-        kept=pick(is_new, new.kept, state.kept),
-        last=pick(is_new, start, state.last),
-        position=pick(is_new, jnp.int32(0), state.position),
-        seed=pick(is_new, new.seed, state.seed),
-        picture_index=pick(is_new, new.picture_index, state.picture_index),
-        options=jax.tree.map(functools.partial(pick, is_new), new.options, state.options),
-        text=jax.tree.map(functools.partial(pick, rows), text, state.text),
-    )
-
-
-def _decode_chunk(
-    model: DalleBart, state: DecodeState, *, steps: int, code_count: int
-) -> DecodeState:
-    """Advance every slot by ``steps`` tokens; finished and free slots stay as they are.
-
-    Takes over ``state``: its buffers are reused and must not be read again.
-    """
-
-    def step(state: DecodeState, _: None) -> tuple[DecodeState, None]:
-        return _decode_one(model, state, code_count), None
-
-    return jax.lax.scan(step, state, None, length=steps)[0]
-
-
-def _decode_one(model: DalleBart, state: DecodeState, code_count: int) -> DecodeState:
-    slots = jnp.arange(state.last.shape[0])
-    length = state.tokens.shape[1]
-    is_drawing = state.position < length
-    position = jnp.minimum(state.position, length - 1)
-    twice = functools.partial(jnp.tile, reps=2)
-    logits, cache = model.decoder.step(twice(state.last), twice(position), state.cache, *state.text)
-    token = _next_token(logits.astype(jnp.float32), state, position, code_count)
-    token = jnp.where(position < state.kept, state.tokens[slots, position], token)
-    return state._replace(
-        tokens=state.tokens.at[slots, position].set(
-            jnp.where(is_drawing, token, state.tokens[slots, position])
-        ),
-        last=jnp.where(is_drawing, token, state.last),
-        position=state.position + is_drawing,
-        cache=cache,
-    )
-
-
-def _next_token(logits: Array, state: DecodeState, position: Array, code_count: int) -> Array:
-    conditioned, unconditioned = jnp.split(logits[:, :code_count], 2)  # 2N V -> N V, N V
-    guided = sampling.guide(conditioned, unconditioned, state.options.condition_scale)
-    noise = sampling.gumbel(state.seed, state.picture_index, position, code_count)
-    return sampling.choose(sampling.warp(guided, state.options), noise)
-
-
-def _upscale(model: Upscaler, pixels: UInt8[Array, "B h w 3"]) -> UInt8[Array, "B H W 3"]:
-    enlarged = model(pixels.astype(jnp.float32) / 255)
-    return jnp.round(jnp.clip(enlarged, 0.0, 1.0) * 255).astype(jnp.uint8)
-
-
-class _Painter(nnx.Module):
-    """Tokens to pixels uint8; with an upscaler, ``upscaler.FACTOR`` times as wide and high."""
-
-    def __init__(self, vqgan: Vqgan, upscaler: Upscaler | None) -> None:
-        self.vqgan = vqgan
-        self.upscaler = nnx.data(upscaler)
-
-    def __call__(self, tokens: Int[Array, "B S"]) -> UInt8[Array, "B H W 3"]:
-        pixels = jnp.clip(self.vqgan.decode(tokens).astype(jnp.float32), 0.0, 1.0)
-        if self.upscaler is not None:
-            pixels = jnp.clip(self.upscaler(pixels), 0.0, 1.0)
-        return (pixels * 255).astype(jnp.uint8)  # truncated, as the original does
+    def _encoded(self, text: TextIds) -> EncodedText:
+        mask = text.mask[None].astype(bool)
+        return EncodedText(self._encode(text.ids[None], mask), mask)
 
 
 # --- between Python and arrays ---------------------------------------------------------
@@ -342,19 +320,22 @@ def _new_pictures(
 ) -> NewPictures:
     by_slot = {placement.slot: placement for placement in placements}
 
-    def each(value: Callable[[Placement], float], dtype: Any) -> Array:
+    def each(value: Callable[[Placement], float], dtype: Any) -> NDArray[Any]:
         filled = (value(by_slot[slot]) if slot in by_slot else 0 for slot in range(slot_count))
-        return jnp.asarray(np.fromiter(filled, dtype, slot_count))
+        return np.fromiter(filled, dtype, slot_count)
 
-    def option(field: str, dtype: Any) -> Array:
+    def option(field: str, dtype: Any) -> Any:
         return each(lambda placement: _option(placement.options, field, config), dtype)
 
+    tokens = np.zeros((slot_count, config.image_length), np.int32)
+    for placement in placements:
+        tokens[placement.slot, : len(placement.keep)] = placement.keep
     return NewPictures(
         is_new=each(lambda _: True, np.bool_),
+        tokens=tokens,
+        kept_count=each(lambda placement: len(placement.keep), np.int32),
         seed=each(lambda placement: placement.seed, np.uint32),
         picture_index=each(lambda placement: placement.index, np.int32),
-        tokens=jnp.asarray(_kept_tokens(slot_count, placements, config.image_length)),
-        kept=each(lambda placement: len(placement.keep), np.int32),
         options=RowOptions(
             temperature=option("temperature", np.float32),
             top_k=option("top_k", np.int32),
@@ -364,84 +345,72 @@ def _new_pictures(
     )
 
 
-def _kept_tokens(
-    slot_count: int, placements: Sequence[Placement], length: int
-) -> NDArray[np.int32]:
-    tokens = np.zeros((slot_count, length), np.int32)
-    for placement in placements:
-        tokens[placement.slot, : len(placement.keep)] = placement.keep
-    return tokens
-
-
 def _option(options: SamplingOptions, field: str, config: DalleBartConfig) -> float:
     """The request's value, or what the checkpoint's config says."""
     asked = getattr(options, field)
     return getattr(config, field) if asked is None else asked
 
 
-def _in_batches(function: Callable[[Any], Any], items: NDArray[Any]) -> NDArray[Any]:
-    """Apply a batched function to any number of items with the compiled batch sizes only."""
-    return np.concatenate([np.asarray(function(batch)) for batch in _batches(items)])
-
-
-def _batches(items: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """E.g. 17 items, sizes 8 and 1: 8, 8, 1."""
-    start = 0
-    while start < len(items):
-        size = next(s for s in _BATCH_SIZES if s <= len(items) - start)
-        yield items[start : start + size]
-        start += size
-
-
 # --- loading ---------------------------------------------------------------------------
 
 
 def load_runner(settings: RunnerSettings) -> JaxRunner:
-    """Load a checkpoint (see ``engine.weights``); nothing is compiled yet.
+    """Load a checkpoint (see ``engine.weights``); little is compiled yet.
+
+    DalleBart's numbers are of ``settings.dtype``; VQGAN and CLIP stay in float32, as in the
+    original: they are a small part of the work.
 
     Raises:
         CheckpointError: Anything is missing, damaged, or does not fit together.
     """
-    checkpoint_dir, slot_count = settings.checkpoint_dir, settings.slot_count
+    folder = settings.checkpoint_dir
     if settings.cache_dir is not None:
         jax.config.update("jax_compilation_cache_dir", str(settings.cache_dir))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
     dtype = _dtype_of(settings.dtype)
-    dalle_bart = weights.load_model(weights.DALLE_BART, checkpoint_dir / "dalle_bart", dtype=dtype)
-    vqgan = weights.load_model(weights.VQGAN, checkpoint_dir / "vqgan")
-    clip = weights.load_model(weights.CLIP, checkpoint_dir / "clip")
+    dalle_bart = weights.load_model(weights.DALLE_BART, folder / "dalle_bart", dtype=dtype)
+    vqgan = weights.load_model(weights.VQGAN, folder / "vqgan")
+    clip = weights.load_model(weights.CLIP, folder / "clip")
     config = dalle_bart.config
-    _check_fit(dalle_bart, checkpoint_dir)
-    return JaxRunner(
-        name=checkpoint_dir.name,
-        slot_count=slot_count,
-        dalle_bart=dalle_bart,
-        vqgan=vqgan,
-        clip=clip,
-        upscaler=load_upscaler() if _side_px(config, vqgan) < _MIN_SIDE_PX else None,
-        text_tokenizer=TextTokenizer.from_folder(
-            checkpoint_dir / "dalle_bart",
+    _check_fit(dalle_bart, folder)
+    tracer = Tracer()
+    drawer = Drawer(
+        tracer,
+        dalle_bart,
+        TextTokenizer.from_folder(
+            folder / "dalle_bart",
             max_text_length=config.max_text_length,
             embedding_rows=config.encoder_vocab_size,
             normalise=config.normalize_text,
         ),
-        clip_tokenizer=ClipTokenizer.from_folder(
-            checkpoint_dir / "clip", context_length=clip.config.max_position_embeddings
+        slot_count=settings.slot_count,
+        code_count=min(vqgan.config.n_embed, config.image_vocab_size),
+        dtype=dtype,
+    )
+    upscaler = weights.load_upscaler()
+    ranker = Ranker(
+        tracer,
+        clip,
+        ClipTokenizer.from_folder(
+            folder / "clip", context_length=clip.config.max_position_embeddings
         ),
-        clip_pixels=ClipPixels.from_folder(checkpoint_dir / "clip", side_px=clip.config.image_size),
+        ClipPixels.from_folder(folder / "clip", side_px=clip.config.image_size),
+    )
+    return JaxRunner(
+        name=folder.name,
+        slot_count=settings.slot_count,
+        tracer=tracer,
+        drawer=drawer,
+        painter=Painter(tracer, vqgan, upscaler, image_length=config.image_length),
+        ranker=ranker,
     )
 
 
 def _dtype_of(name: str) -> Any:
-    """The numbers of the decoder; ``auto`` is what suits the device that JAX has found."""
+    """The numbers of DalleBart; ``auto`` is what suits the device that JAX has found."""
     if name == "auto":
         name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     return jnp.dtype(name)
-
-
-def _side_px(config: DalleBartConfig, vqgan: Vqgan) -> int:
-    """The side of what the VQGAN draws."""
-    return math.isqrt(config.image_length) * vqgan.config.downscale
 
 
 def _check_fit(dalle_bart: DalleBart, checkpoint_dir: Path) -> None:

@@ -301,40 +301,6 @@ class Decoder(nnx.Module):
             x = layer.finish(x, attended, text, text_mask[:, None, None, :])
         return self.lm_head(self.norm_final(x))
 
-    def step(
-        self,
-        tokens: Int[Array, " B"],
-        position: Int[Array, " B"],
-        cache: tuple[Memory, ...],
-        text: tuple[Memory, ...],
-        text_mask: Bool[Array, "B T"],
-    ) -> tuple[Float[Array, "B V"], tuple[Memory, ...]]:
-        """Logits after one more token in each row, and the cache with that token in it.
-
-        Row ``b`` is at ``position[b]``: rows need not be equally far. What a row's cache
-        holds from its position on is never read, so a new picture needs no clearing.
-        """
-        # e.g. 4 positions, row at position 1:  1 1 0 0
-        filled = jnp.arange(cache[0].keys.shape[2]) <= position[:, None]
-        x = self.norm_embedding(self.tokens(tokens) + self.positions(position))[:, None]
-        new_cache: list[Memory] = []
-        for layer, old, text_memory in zip(self.layers, cache, text, strict=True):
-            z = layer.norm_before(x)
-            memory = _write(old, layer.attention.remember(z), position)
-            attended = layer.attention.attend(z, memory, filled[:, None, None, :])
-            x = layer.finish(x, attended, text_memory, text_mask[:, None, None, :])
-            new_cache.append(memory)
-        return self.lm_head(self.norm_final(x))[:, 0], tuple(new_cache)
-
-
-def _write(cache: Memory, new: Memory, position: Int[Array, " B"]) -> Memory:
-    """Put row ``b``'s single new key and value at ``position[b]``."""
-    rows = jnp.arange(position.shape[0])
-    return Memory(
-        cache.keys.at[rows, :, position].set(new.keys[:, :, 0]),
-        cache.values.at[rows, :, position].set(new.values[:, :, 0]),
-    )
-
 
 class DalleBart(nnx.Module):
     """The encoder of the text and the decoder of the picture."""
@@ -351,16 +317,6 @@ class DalleBart(nnx.Module):
         self.config = config
         self.encoder = Encoder(config, parts)
         self.decoder = Decoder(config, parts)
-
-    def empty_cache(self, row_count: int, dtype: Any = jnp.float32) -> tuple[Memory, ...]:
-        """Room for the keys and values of whole pictures in ``row_count`` rows."""
-        config = self.config
-        heads = config.decoder_attention_heads
-        shape = (row_count, heads, config.image_length, config.d_model // heads)  # B H S K
-        return tuple(
-            Memory(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
-            for _ in range(config.decoder_layers)
-        )
 
 
 # --- names: ours -> the checkpoint's --------------------------------------------------

@@ -27,6 +27,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from engine.models.dalle_bart import Memory
+
 if TYPE_CHECKING:
     from flax import nnx
 
@@ -36,13 +38,6 @@ _EPSILON = 1e-5
 
 # Sums over fewer rows than these are in another order in XLA's CPU code.
 _MIN_ROWS = 4
-
-
-class Memory(NamedTuple):
-    """Keys and values of one attention."""
-
-    keys: Float[Array, "R H M K"]
-    values: Float[Array, "R H M K"]
 
 
 class Texts(NamedTuple):

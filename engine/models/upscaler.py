@@ -67,13 +67,3 @@ NAMES = (
     (r"^convs/(\d+)/bias$", r"conv\1.b"),
     (r"^slopes/(\d+)$", r"prelu\1"),
 )
-
-
-def load_upscaler() -> Upscaler:
-    """Read the weights that ship with the package: `engine.weights.load_upscaler`.
-
-    Stands here only until `engine/runner.py` asks there itself.
-    """
-    from engine import weights  # noqa: PLC0415 # the one import against the layers, see above
-
-    return weights.load_upscaler()

@@ -53,7 +53,7 @@ def clip() -> Clip:
 def mega_runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
     """Two slots; its pictures are 256 tokens, and its vocabulary has more than the codebook."""
     folder = tiny_checkpoint(tmp_path_factory.mktemp("mega"), dalle_bart="dalle_mega_tiny")
-    return load_runner(folder, 2, None)
+    return load_runner(RunnerSettings(checkpoint_dir=folder, slot_count=2))
 
 
 @pytest.fixture(scope="session")

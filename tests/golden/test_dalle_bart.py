@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from flax import nnx
 
 from engine import sampling, weights
+from engine.models import decode_step
 from engine.sampling import RowOptions
 from tests.support.tiny import DATA, golden
 
@@ -258,15 +260,27 @@ def test_step_by_step_logits_equal_those_of_whole_sequences(
     expected, model = reference.golden, reference.model
     tokens = expected["tf_decoder_input_ids"]
     mask = expected["attention_mask"][:2].astype(bool)
-    text = model.decoder.remember_text(encoded(model, expected["input_ids"][:2], mask))
-    step = nnx.jit(lambda model, *args: model.decoder.step(*args))
-    cache = model.empty_cache(2)
-    got = np.zeros((2, 12, expected["tf_logits"].shape[-1]), np.float32)
+    vocabulary = expected["tf_logits"].shape[-1]
+    step_weights = decode_step.step_weights(model.decoder, vocabulary)
+    heads = model.config.decoder_attention_heads
+    states = encoded(model, expected["input_ids"][:2], mask)
+    # The "unconditional" rows read row 0's text, all of whose positions count.
+    nothing = decode_step.remember_text(step_weights, states[:1, : int(mask[0].sum())], heads)
+    texts = decode_step.Texts(
+        memory=decode_step.remember_text(step_weights, states, heads),
+        mask=jnp.asarray(mask),
+        nothing=jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), nothing),
+    )
+    step = jax.jit(decode_step.step)
+    cache = decode_step.empty_cache(model.config, 4, jnp.float32)
+    got = np.zeros((4, 12, vocabulary), np.float32)
 
     for i in range(12 + offset):
         positions = np.array([min(i, 11), max(i - offset, 0)])
         current = jnp.asarray(tokens[np.arange(2), positions])
-        logits, cache = step(model, current, jnp.asarray(positions), cache, text, mask)
-        got[np.arange(2), positions] = logits
+        logits, cache = step(step_weights, current, jnp.asarray(positions), cache, texts)
+        got[np.arange(4), np.tile(positions, 2)] = logits
 
-    np.testing.assert_allclose(got, expected["tf_logits"][:, :12], atol=LOGITS_TOLERANCE, rtol=0)
+    close = functools.partial(np.testing.assert_allclose, atol=LOGITS_TOLERANCE, rtol=0)
+    close(got[:2], expected["tf_logits"][:, :12])
+    close(got[2], expected["tf_logits"][0, :12])
