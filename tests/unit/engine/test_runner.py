@@ -161,3 +161,25 @@ def test_prompts_that_come_again_are_counted(runner: JaxRunner) -> None:
     assert after.text_cache_misses - before.text_cache_misses == 2
     assert after.text_cache_hits - before.text_cache_hits == 1
     assert after.compile_count == runner.trace_count
+
+
+def test_a_lone_picture_is_drawn_by_a_narrow_program_and_stays_the_same(tmp_path: Path) -> None:
+    settings = RunnerSettings(checkpoint_dir=tiny_checkpoint(tmp_path), slot_count=9)
+    runner = load_runner(settings)
+    runner.warm_up()
+
+    lone = alone(runner, picture(0))
+    runner.place([picture(slot, seed=slot) for slot in range(1, 9)])
+    runner.place([picture(0)])
+
+    np.testing.assert_array_equal(finish(runner, 0), lone)
+
+
+def test_a_slot_that_was_vacated_is_not_stepped_any_more(runner: JaxRunner) -> None:
+    runner.place([picture(0), picture(2, seed=5)])
+    runner.step()
+
+    runner.vacate([2])
+
+    assert repr(runner).endswith("1/3 slots held>")
+    np.testing.assert_array_equal(finish(runner, 0)[:8], alone(runner, picture(0))[:8])
