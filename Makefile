@@ -4,6 +4,8 @@ VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 RUN_STAMP := $(VENV)/.run.stamp
 DEV_STAMP := $(VENV)/.dev.stamp
+PEER_VENV := .venv-peer
+PEER_STAMP := $(PEER_VENV)/.stamp
 
 .DELETE_ON_ERROR:
 .PHONY: help run test lint bench train eval-demo lock clean
@@ -30,8 +32,8 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
 
-bench: $(DEV_STAMP)
-	$(VENV)/bin/python -m tests.bench.draw
+bench: $(DEV_STAMP) $(PEER_STAMP)
+	$(VENV)/bin/python -m tests.bench --peer $(PEER_VENV)/bin/python
 
 train: $(DEV_STAMP)
 	$(VENV)/bin/python -m engine.training
@@ -50,7 +52,7 @@ lock: $(DEV_STAMP)
 	! grep -n '://' requirements.lock requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) build *.egg-info .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER_VENV) build *.egg-info .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -65,4 +67,10 @@ $(RUN_STAMP): requirements.lock pyproject.toml | $(VENV)/bin/python
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
 	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	touch $@
+
+$(PEER_STAMP): tests/bench/peer-requirements.txt
+	$(PYTHON) -m venv $(PEER_VENV)
+	$(PEER_VENV)/bin/python -m pip install --quiet -r $<
+	$(PEER_VENV)/bin/python -m pip install --quiet --no-deps min-dalle==0.4.11
 	touch $@
