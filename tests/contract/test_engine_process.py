@@ -681,6 +681,7 @@ async def test_errands_end_with_the_engine(engine: EngineProcess, tmp_path: Path
         await encoding
     with pytest.raises(EngineClosedError):
         await engine.upscale(b"...")
+    assert (await asked.failure())[0] is EngineClosedError
 
 
 async def test_too_many_errands_are_refused_with_a_time(
