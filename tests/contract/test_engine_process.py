@@ -306,15 +306,19 @@ async def test_requests_survive_a_kill_in_mid_drawing(
 async def test_an_accepted_request_keeps_its_place_through_a_restart_of_a_full_engine(
     tmp_path: Path,
 ) -> None:
-    async with running(new_engine(tmp_path, max_waiting_pictures=4)) as engine:
+    async with running(new_engine(tmp_path, max_waiting_pictures=2)) as engine:
         gate = Gate(tmp_path)
-        asked = [Asked(engine, f"prompt {number}", 2) for number in range(4)]
-        await gate.step_until(lambda: asked[1].is_being_drawn and asked[3].is_queued)
+        first = Asked(engine, "first", 4)
+        await gate.step_until(lambda: first.is_being_drawn)
+        # Nobody waits when the second comes: it is taken although it is too long for the line.
+        second = Asked(engine, "second", 16)
+        await gate.step_until(lambda: second.is_queued)
 
         kill(engine)
         gate.open()
 
-        assert all([await request.drawn_as_expected() for request in asked])
+        assert await first.drawn_as_expected()
+        assert await second.drawn_as_expected()
 
 
 async def test_a_request_that_kills_the_engine_once_is_drawn_all_the_same(
@@ -677,6 +681,7 @@ async def test_errands_end_with_the_engine(engine: EngineProcess, tmp_path: Path
         await encoding
     with pytest.raises(EngineClosedError):
         await engine.upscale(b"...")
+    assert (await asked.failure())[0] is EngineClosedError
 
 
 async def test_too_many_errands_are_refused_with_a_time(

@@ -361,6 +361,24 @@ def test_no_picture_is_begun_while_the_finisher_is_behind(tmp_path: Path) -> Non
     ]
 
 
+def test_what_is_in_the_slots_goes_on_while_the_finisher_is_behind(tmp_path: Path) -> None:
+    later = Later()
+    desk = Desk(tmp_path, slot_count=16, submit=later)
+    desk.ask(0, 8)
+    desk.turn(CHUNK_COUNT // 2)
+    for name in range(1, 8):  # from now on eight pictures are done every half a picture's time
+        desk.ask(name, 8)
+    desk.turn(2 * CHUNK_COUNT + 1)
+    stats = desk.loop.stats()
+    assert (stats.finishing_picture_count, stats.busy_slot_count) == (32, 8)
+
+    desk.turn(CHUNK_COUNT // 2)
+
+    stats = desk.loop.stats()
+    assert (stats.finishing_picture_count, stats.busy_slot_count) == (40, 0)
+    assert stats.waiting_picture_count == 24
+
+
 def test_a_request_cancelled_in_finishing_is_not_rendered(tmp_path: Path) -> None:
     later = Later()
     desk = Desk(tmp_path, submit=later)
