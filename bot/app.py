@@ -149,7 +149,7 @@ async def draw(
 async def _give_up(store: Store, job: Job | None, now: datetime) -> None:
     if job is not None:
         with suppress(IllegalMoveError):  # it was finished in the last moment
-            await store.give_back(job.id, reason="given up at the terminal", now=now)
+            await store.abandon(job.id, reason="given up at the terminal", now=now)
 
 
 async def migrate(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from bot.jobs import Platform
 from bot.store import Store, StoreError
 from bot.store.database import Database
-from bot.store.statements import first_job_query, unfinished_query, used_count_query
+from bot.store.statements import unfinished_query
 from bot.store.tables import metadata
 from tests.support.clock import NOON
 from tests.support.factories import database_url, person, submission
