@@ -64,19 +64,28 @@ class Database:
         Raises:
             StoreError: With the sentence that says what to do.
         """
-        parsed = _parse(url)
-        _make_folder(parsed)
-        engine = _create_engine(parsed)
-        if engine.dialect.name == "sqlite":
-            with translated(parsed):
-                await asyncio.to_thread(_probe_sqlite, engine.dialect.create_connect_args(parsed))
-        database = cls(engine)
+        database = await cls.connect(url)
         try:
             await database.write(lambda connection: connection.run_sync(migrate))
         except BaseException:
             await database.close()
             raise
         return database
+
+    @classmethod
+    async def connect(cls, url: str) -> Database:
+        """Open the database, creating it where there is none, and leave it as it is.
+
+        Raises:
+            StoreError: With the sentence that says what to do.
+        """
+        parsed = _parse(url)
+        _make_folder(parsed)
+        engine = _create_engine(parsed)
+        if engine.dialect.name == "sqlite":
+            with translated(parsed):
+                await asyncio.to_thread(_probe_sqlite, engine.dialect.create_connect_args(parsed))
+        return cls(engine)
 
     async def read(self, use_case: UseCase[T]) -> T:
         """Run ``use_case`` on one consistent view of the data.

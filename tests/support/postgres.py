@@ -129,13 +129,16 @@ def _run(command: Sequence[object], user: pwd.struct_passwd | None) -> None:
 
 def _wait_until_ready(server: PostgresServer, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_WITHIN_S
-    while True:
-        try:
-            server.execute("SELECT 1")
-        except subprocess.CalledProcessError as error:
-            log = (server.folder / "log.txt").read_text("utf-8", "replace")
-            assert process.poll() is None, f"PostgreSQL ended:\n{log}"
-            assert time.monotonic() < deadline, f"{error.stderr}\n{log}"
-            time.sleep(0.1)
-        else:
-            return
+    while not _answers(server):
+        log = (server.folder / "log.txt").read_text("utf-8", "replace")
+        assert process.poll() is None, f"PostgreSQL ended:\n{log}"
+        assert time.monotonic() < deadline, f"PostgreSQL does not answer:\n{log}"
+        time.sleep(0.1)
+
+
+def _answers(server: PostgresServer) -> bool:
+    try:
+        server.execute("SELECT 1")
+    except subprocess.CalledProcessError:
+        return False
+    return True
