@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, insert, or_, select
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot.jobs import DuplicateEventError, RefusedError
 from bot.store.errors import StoreError
@@ -93,13 +94,19 @@ class Acceptance:
         try:
             outcomes = await self._database.write(lambda c: accept_all(c, wishes))
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            if len(together) > 1 and not isinstance(error, StoreError):
+            if len(together) > 1 and not _is_of_all(error):
                 for one in together:
                     await self._grant([one])
                 return
             outcomes = [error] * len(together)
         for (_, answer), outcome in zip(together, outcomes, strict=True):
             _answer(answer, outcome)
+
+
+def _is_of_all(error: Exception) -> bool:
+    """Whether the database failed, and not over something that one wish holds."""
+    causes = (OperationalError, InterfaceError, OSError)
+    return isinstance(error, StoreError) and isinstance(error.__cause__, causes)
 
 
 def _answer(answer: asyncio.Future[Job], outcome: Job | Exception) -> None:

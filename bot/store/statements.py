@@ -91,9 +91,7 @@ async def begin_drawing(connection: AsyncConnection, job_id: JobId, worker: str)
     """
     before = await row_of(connection, job_id)
     if before is not None and is_waiting(before):
-        ledger = await Ledger.open(connection)
-        await _leave_line(ledger, before)
-        await ledger.write()
+        await _leave_line(connection, job_id)
     values = {"worker": worker, "begun_count": jobs.c.begun_count + 1}
     return await move(connection, job_id, JobState.DRAWING, values)
 
@@ -138,10 +136,14 @@ async def row_of(connection: AsyncConnection, job_id: JobId) -> Row[Any] | None:
     return (await connection.execute(select(jobs).where(jobs.c.id == job_id))).first()
 
 
-async def _leave_line(ledger: Ledger, row: Row[Any]) -> None:
-    line_id = AccountId(row.line)
-    await ledger.load([line_id])
-    ledger.serve(line_id, turn=row.turn, picture_count=row.picture_count)
+async def _leave_line(connection: AsyncConnection, job_id: JobId) -> None:
+    ledger = await Ledger.open(connection)
+    row = await row_of(connection, job_id)  # again: now nobody else can take it up
+    if row is not None and is_waiting(row):
+        line_id = AccountId(row.line)
+        await ledger.load([line_id])
+        ledger.serve(line_id, turn=row.turn, picture_count=row.picture_count)
+        await ledger.write()
 
 
 def unfinished_query(platforms: Collection[Platform]) -> Select[Any]:

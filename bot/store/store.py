@@ -237,6 +237,7 @@ class Store:
         """
 
         async def use_case(connection: AsyncConnection) -> Job | None:
+            await Ledger.open(connection)  # before looking: nothing changes from here on
             row = await statements.row_of(connection, job_id)
             if row is None or job_of(row).submission.person != person or row.attempt_count > 0:
                 return None

@@ -19,6 +19,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 OPEN = ("accepted", "drawing", "delivering")
 
 NEW_JOB_COLUMNS: Sequence[tuple[str, Any, bool]] = (  # name, type, may be null
@@ -147,12 +148,11 @@ def _create_bot(jobs: sa.TableClause, days: sa.TableClause) -> None:
     used = sa.select(sa.func.coalesce(sa.func.sum(days.c.used_count), 0)).where(
         days.c.day == newest_day
     )
-    today = sa.literal(datetime.now(UTC).date(), sa.Date)
     is_open = jobs.c.state.in_(OPEN)
     bot = sa.select(
         sa.literal("bot"),
         sa.literal(""),
-        sa.func.coalesce(newest_day, today),
+        sa.func.coalesce(newest_day, sa.literal(LONG_AGO.date(), sa.Date)),
         used.scalar_subquery(),
         *_burst_columns(),
         sa.select(sa.func.count()).select_from(jobs).where(is_open).scalar_subquery(),
@@ -170,8 +170,7 @@ def _sum(jobs: sa.TableClause, where: sa.ColumnElement[bool]) -> Any:
 
 
 def _burst_columns() -> tuple[Any, Any]:
-    now = sa.literal(datetime.now(UTC), sa.DateTime(timezone=True))
-    return sa.literal(0.0), now
+    return sa.literal(0.0), sa.literal(LONG_AGO, sa.DateTime(timezone=True))
 
 
 _COLUMNS = [

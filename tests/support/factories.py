@@ -30,6 +30,8 @@ def submission(
     seed: int | None = 7,
     options: SamplingOptions | None = None,
     address: Mapping[str, Json] | None = None,
+    community: str | None = None,
+    tiers: frozenset[str] = frozenset(),
 ) -> Submission:
     """A submission of an event of its own, unless ``event_id`` says which."""
     return Submission(
@@ -42,6 +44,8 @@ def submission(
             options=options or SamplingOptions(),
         ),
         address=address or {},
+        community=community,
+        tiers=tiers,
     )
 
 

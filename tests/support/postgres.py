@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NOT_INSTALLED: Final = "PostgreSQL is not installed (apt-get install postgresql)"
 
 _START_WITHIN_S = 60.0
+_STOP_WITHIN_S = 10.0
 # What is lost by a power cut does not matter here; the order of locks and commits does.
 _SETTINGS = {
     "fsync": "off",
@@ -54,10 +55,10 @@ class PostgresServer:
     programs: Path
     _numbers: Iterator[int]
 
-    def new_database(self, template: str = "template1") -> str:
+    def new_database(self) -> str:
         """Create a database and return its name."""
         name = f"imagine_{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name}")
         return name
 
     def url(self, name: str) -> str:
@@ -101,7 +102,11 @@ def running_server(programs: Path) -> Iterator[PostgresServer]:
             yield running
         finally:
             server.send_signal(signal.SIGQUIT)  # at once: nothing is worth saving
-            server.wait(_START_WITHIN_S)
+            try:
+                server.wait(_STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:
