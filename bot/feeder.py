@@ -146,7 +146,8 @@ class Feeder:
     async def _feed_forever(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), LOOK_EVERY_S)
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._news.wait()
             self._news.clear()
             try:
                 await self._feed()

@@ -281,12 +281,9 @@ class Service:
 
     async def _show_waiting(self, job: Job) -> None:
         """Say how many pictures come first, as far as this can be known."""
-        with contextlib.suppress(StoreError):
-            count = await self._store.open_picture_count()
-            own_count = job.submission.request.picture_count
-            delivery = self._deliveries[job.submission.person.platform]
-            ahead = Queued(pictures_ahead=max(0, count - own_count))
-            await self._show_progress(job, ahead, delivery)
+        ahead_count = self._store.open_picture_count - job.submission.request.picture_count
+        delivery = self._deliveries[job.submission.person.platform]
+        await self._show_progress(job, Queued(pictures_ahead=max(0, ahead_count)), delivery)
 
     async def _deliver(self, job: Job, drawn: Drawn, delivery: Delivery) -> int | None:
         """Deliver, again after a pause if it fails; each attempt is counted before it is made."""

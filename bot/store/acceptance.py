@@ -53,12 +53,18 @@ class Wish:
 
 
 class Acceptance:
-    """The line of wishes before the database. Safe for all callers of one event loop."""
+    """The line of wishes before the database. Safe for all callers of one event loop.
+
+    Attributes:
+        open_picture_count: Pictures of everybody that were still to come when a job was
+            accepted here last, its own among them.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._wishes: deque[tuple[Wish, asyncio.Future[Job]]] = deque()
         self._granting: asyncio.Task[None] | None = None
+        self.open_picture_count = 0
 
     async def accept(self, wish: Wish) -> Job:
         """Make a job of a wish; when this returns, it is on the disk.
@@ -92,7 +98,9 @@ class Acceptance:
         """Answer these wishes. What breaks the transaction of many is looked at one by one."""
         wishes = [wish for wish, _ in together]
         try:
-            outcomes = await self._database.write(lambda c: accept_all(c, wishes))
+            outcomes, self.open_picture_count = await self._database.write(
+                lambda c: accept_all(c, wishes)
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             if len(together) > 1 and not _is_of_all(error):
                 for one in together:
@@ -117,8 +125,14 @@ def _answer(answer: asyncio.Future[Job], outcome: Job | Exception) -> None:
             answer.set_result(outcome)
 
 
-async def accept_all(connection: AsyncConnection, wishes: Sequence[Wish]) -> list[Job | Exception]:
-    """Accept or refuse each wish, in order; write all that was accepted."""
+async def accept_all(
+    connection: AsyncConnection, wishes: Sequence[Wish]
+) -> tuple[list[Job | Exception], int]:
+    """Accept or refuse each wish, in order; write all that was accepted.
+
+    Returns:
+        What became of each, and how many pictures of everybody are to come then.
+    """
     ledger = await Ledger.open(connection)
     known = await _known(connection, wishes)
     await ledger.load(
@@ -136,7 +150,7 @@ async def accept_all(connection: AsyncConnection, wishes: Sequence[Wish]) -> lis
     if rows:
         await connection.execute(insert(jobs), rows)
         await ledger.write()
-    return outcomes
+    return outcomes, ledger.open_picture_count
 
 
 def _accept(ledger: Ledger, known: dict[tuple[str, str], Job], wish: Wish) -> dict[str, Any]:

@@ -8,6 +8,7 @@ transactions never wait for each other's rows.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Row, Select
+    from sqlalchemy.dialects import postgresql, sqlite
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.jobs import Person, Platform, Submission
@@ -59,6 +61,11 @@ class Ledger:
         bot = select(accounts).where(accounts.c.id == BOT_ACCOUNT)
         return cls(connection, holder_of((await connection.execute(bot)).one()))
 
+    @property
+    def open_picture_count(self) -> int:
+        """Pictures of everybody that are still to come."""
+        return self._holders[BOT_ACCOUNT].account.open_picture_count
+
     async def load(self, ids: Iterable[AccountId]) -> None:
         """Read these accounts, so that ``holder`` knows them."""
         missing = set(ids) - self._holders.keys()
@@ -80,10 +87,7 @@ class Ledger:
         if not self._changed:
             return
         values = [holder_values(self._holders[id_]) for id_ in sorted(self._changed)]
-        insert = insert_into(self._connection, accounts)
-        columns = {c.name: insert.excluded[c.name] for c in accounts.c if c.name != "id"}
-        upsert = insert.on_conflict_do_update(index_elements=["id"], set_=columns)
-        await self._connection.execute(upsert, values)
+        await self._connection.execute(_upsert(self._connection.dialect.name), values)
         self._changed.clear()
 
     # ------------------------------------------------------------------ what happens to jobs
@@ -175,6 +179,14 @@ class Ledger:
         holder = self.holder(line_of(person, community), person.platform, now)
         served_until = self._holders[BOT_ACCOUNT].line.due
         self.put(replace(holder, line=lines.joined(holder.line, served_until)))
+
+
+@cache
+def _upsert(dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """Write a row whether it is there already or not. Slow to build, so it is built once."""
+    insert = insert_into(dialect, accounts)
+    columns = {c.name: insert.excluded[c.name] for c in accounts.c if c.name != "id"}
+    return insert.on_conflict_do_update(index_elements=["id"], set_=columns)
 
 
 def is_waiting(job_row: Row[Any]) -> bool:

@@ -27,7 +27,7 @@ async def insert_if_new(
     connection: AsyncConnection, table: Table, values: Mapping[str, Any]
 ) -> bool:
     """Insert a row unless one with the same unique values is there; say whether it was new."""
-    insert = insert_into(connection, table).values(values).on_conflict_do_nothing()
+    insert = insert_into(connection.dialect.name, table).values(values).on_conflict_do_nothing()
     return (await connection.execute(insert)).rowcount == 1
 
 

@@ -16,8 +16,8 @@ from bot.store.database import Database
 from bot.store.errors import IllegalMoveError
 from bot.store.ledger import Ledger
 from bot.store.quotas import Limits, Rules
-from bot.store.rows import BOT_ACCOUNT, account_id, accounts_of, job_of
-from bot.store.tables import accounts, cursors, jobs
+from bot.store.rows import account_id, accounts_of, job_of
+from bot.store.tables import cursors, jobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -298,14 +298,10 @@ class Store:
 
         return await self._database.read(use_case)
 
-    async def open_picture_count(self) -> int:
-        """Pictures that were accepted and are still to come, of everybody."""
-
-        async def use_case(connection: AsyncConnection) -> int:
-            query = select(accounts.c.open_picture_count).where(accounts.c.id == BOT_ACCOUNT)
-            return (await connection.execute(query)).scalar_one()
-
-        return await self._database.read(use_case)
+    @property
+    def open_picture_count(self) -> int:
+        """Pictures of everybody that were to come when a job was accepted here last."""
+        return self._acceptance.open_picture_count
 
     async def history(
         self, person: Person, *, limit: int = 20, before: JobId | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,10 +38,19 @@ def migrated_postgres(postgres: PostgresServer) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file to copy."""
+    folder = tmp_path_factory.mktemp("migrated")
+    asyncio.run(_migrate(database_url(folder)))
+    return folder / "imagine.db"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def any_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a migrated, empty database: every test runs on SQLite and PostgreSQL."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "imagine.db")
         return database_url(tmp_path)
     server: PostgresServer = request.getfixturevalue("postgres")
     name: str = request.getfixturevalue("migrated_postgres")

@@ -88,7 +88,7 @@ async def test_a_full_disk_undoes_the_transaction_and_says_so(
     database: Database, store: Store, tmp_path: Path
 ) -> None:
     await store.write_cursor("name", "before")
-    await database.read(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count=1"))
+    await database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count=1"))
 
     with pytest.raises(StoreError) as raised:
         await store.write_cursor("name", "x" * 100_000)
