@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import uuid
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bot import sentences, terminal
@@ -23,7 +25,8 @@ from bot.discord.adapter import DiscordAdapter
 from bot.discord.config import DiscordConfig
 from bot.discord.errors import DiscordStartError
 from bot.jobs import Platform
-from bot.service import Service
+from bot.limits import rules_of
+from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
 from bot.store.errors import IllegalMoveError, StoreError
 from bot.store.store import Store
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     from engine.api import Drawing, Drawn, DrawRequest, Engine, Queued
 
 GRACE_S: Final = 20.0
+
+# Enough that the engine never waits for the store; all other jobs wait there, in fair order.
+ROOM_PER_SLOT: Final = 3
 
 _CHECKPOINT_FILES: Final = tuple(
     f"{model}/{name}"
@@ -131,7 +137,8 @@ async def draw(
     """
     _make_data_dir(settings.data_dir)
     async with AsyncExitStack() as parts:
-        core = await _open_core(parts, settings, engine, clock)
+        own_name = f"terminal-{uuid.uuid4()}"  # others may draw at the same time
+        core = await _open_core(parts, settings, engine, clock, worker=own_name)
         delivery = TerminalDelivery(show, clock)
         core.service.register(Platform.TERMINAL, delivery)
         await core.service.start()
@@ -205,6 +212,8 @@ async def _open_core(
     settings: Settings,
     engine: Engine | None,
     clock: Callable[[], datetime],
+    *,
+    worker: str | None = None,
 ) -> Core:
     engine = engine or _engine_process(settings)
     store = await Store.open(settings.store_url)
@@ -212,7 +221,13 @@ async def _open_core(
     parts.push_async_callback(engine.close)
     await engine.start()
     service = Service(
-        store=store, engine=engine, clock=clock, daily_pictures=settings.daily_pictures
+        store=store,
+        engine=engine,
+        clock=clock,
+        rules=rules_of(settings),
+        worker=worker or settings.worker_name,
+        room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
+        history_kept_for=timedelta(settings.history_days) if settings.history_days else None,
     )
     return Core(store=store, service=service)
 
