@@ -155,11 +155,11 @@ def unfinished_query(platforms: Collection[Platform]) -> Select[Any]:
     )
 
 
-def taken_query(worker: str, platforms: Collection[Platform]) -> Select[Any]:
-    """Unfinished jobs that a process had taken up, oldest first."""
+def taken_query(worker: str) -> Select[Any]:
+    """Unfinished jobs that a process had taken up, oldest first: few, whatever waits."""
     return (
         select(jobs)
-        .where(jobs.c.worker == worker, UNFINISHED, jobs.c.platform.in_(platforms))
+        .where(jobs.c.worker == worker, UNFINISHED)
         .order_by(jobs.c.accepted_at, jobs.c.id)
     )
 

@@ -284,8 +284,8 @@ class Store:
         """The unfinished jobs that a process of this name had taken up, oldest first."""
 
         async def use_case(connection: AsyncConnection) -> list[Job]:
-            rows = await connection.execute(statements.taken_query(worker, platforms))
-            return [job_of(row) for row in rows]
+            rows = await connection.execute(statements.taken_query(worker))
+            return [job_of(row) for row in rows if row.platform in platforms]
 
         return await self._database.read(use_case)
 

@@ -118,6 +118,7 @@ async def test_killed_at_any_point_a_bot_answers_once_and_quotas_add_up(
 ) -> None:
     """One request; the process dies at its first point, the next at its second, and so on."""
     ends: Counter[str] = Counter()
+    burns_at = 0
     for burns_at in count(1):
         path = tmp_path / str(burns_at)
         path.mkdir()

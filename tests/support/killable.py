@@ -25,7 +25,7 @@ from engine.api import DrawingFailedError, DrawRequest
 from tests.support.scripted_engine import ScriptedEngine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from bot.jobs import Job
     from bot.store import Rules
@@ -51,7 +51,7 @@ class Wall:
     address: int = 0
 
     @contextlib.asynccontextmanager
-    async def standing(self) -> AsyncIterator[Wall]:
+    async def standing(self) -> AsyncGenerator[Wall]:
         """Be there for processes, on a free port."""
         server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
         self.address = server.sockets[0].getsockname()[1]

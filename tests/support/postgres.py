@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 NOT_INSTALLED: Final = "PostgreSQL is not installed (apt-get install postgresql)"
 
@@ -75,7 +75,7 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server(programs: Path) -> Iterator[PostgresServer]:
+def running_server(programs: Path) -> Generator[PostgresServer]:
     """Run a new, empty server."""
     with tempfile.TemporaryDirectory(prefix="imagine-pg-") as name:
         folder = Path(name)  # short: the path of a socket may have 107 characters
