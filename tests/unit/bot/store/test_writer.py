@@ -71,3 +71,46 @@ async def test_a_use_case_that_waits_leaves_nothing_behind(
         await database.write(use_case)
 
     assert await store.job(job.id) == job
+
+
+@ONLY_SQLITE
+async def test_what_arrives_together_shares_a_commit(database: Database) -> None:
+    connections: list[object] = []
+
+    async def use_case(connection: AsyncConnection) -> None:
+        connections.append(connection)
+
+    async def slow(connection: AsyncConnection) -> None:
+        while len(waiting) < 8:
+            await connection.exec_driver_sql("SELECT 1")
+
+    waiting: list[asyncio.Task[None]] = []
+    first = asyncio.create_task(database.write(slow))
+    waiting.extend(asyncio.create_task(database.write(use_case)) for _ in range(8))
+    await asyncio.gather(first, *waiting)
+
+    assert len(connections) == 8
+    assert len(set(map(id, connections))) < 8
+
+
+@ONLY_SQLITE
+async def test_a_use_case_that_fails_undoes_nothing_of_those_it_ran_with(
+    database: Database, store: Store
+) -> None:
+    async def broken(connection: AsyncConnection) -> None:
+        await connection.exec_driver_sql("DELETE FROM cursors")
+        raise ZeroDivisionError
+
+    results = await asyncio.gather(
+        *(store.write_cursor(f"before-{n}", "1") for n in range(3)),
+        database.write(broken),
+        *(store.write_cursor(f"after-{n}", "1") for n in range(3)),
+        return_exceptions=True,
+    )
+
+    assert [type(result) for result in results] == [type(None)] * 3 + [ZeroDivisionError] + [
+        type(None)
+    ] * 3
+    for n in range(3):
+        assert await store.read_cursor(f"before-{n}") == "1"
+        assert await store.read_cursor(f"after-{n}") == "1"
