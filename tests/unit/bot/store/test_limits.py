@@ -312,6 +312,17 @@ async def test_communities_and_people_without_one_take_turns(
     assert await leaks(database) == []
 
 
+async def test_a_community_that_was_quiet_saves_up_no_turns(store: Store) -> None:
+    for number in range(8):
+        await send(store, f"crowd-{number}", "crowd")
+    await order(store, room=12)
+
+    await send(store, "late-0", "late")
+    await send(store, "late-1", "late")
+
+    assert await order(store, room=12) == ["late-0", "crowd-4", "late-1", "crowd-5"]
+
+
 async def test_jobs_are_taken_up_once_and_only_for_the_platforms_asked_for(store: Store) -> None:
     await send(store, "ada", None)
     await accept(store, submission(by=person("bob", Platform.X)), Rules())
