@@ -8,13 +8,14 @@ PEER_VENV := .venv-peer
 PEER_STAMP := $(PEER_VENV)/.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench train eval-demo lock clean
+.PHONY: help run test lint bench soak train eval-demo lock clean
 
 help:
 	@echo 'make run    install what is needed, then run the bot and its page'
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
-	@echo 'make bench  measure how fast pictures are drawn here'
+	@echo 'make bench  measure how fast pictures are drawn and requests accepted here'
+	@echo 'make soak   kill the bot at 500 random moments (about ten minutes)'
 	@echo 'make train  train the demo model anew (an hour or two on two cores)'
 	@echo 'make eval-demo  measure how well the demo model draws what it was told'
 	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
@@ -34,6 +35,10 @@ lint: $(DEV_STAMP)
 
 bench: $(DEV_STAMP) $(PEER_STAMP)
 	$(VENV)/bin/python -m tests.bench --peer $(PEER_VENV)/bin/python
+	$(VENV)/bin/python -m tests.bench.store
+
+soak: $(DEV_STAMP)
+	KILL_ROUNDS=500 $(VENV)/bin/python -m pytest -s tests/contract/test_kills.py
 
 train: $(DEV_STAMP)
 	$(VENV)/bin/python -m engine.training

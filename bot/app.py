@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import uuid
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bot import checkpoints, sentences, terminal
@@ -23,7 +25,8 @@ from bot.discord.adapter import DiscordAdapter
 from bot.discord.config import DiscordConfig
 from bot.discord.errors import DiscordStartError
 from bot.jobs import Platform
-from bot.service import Service
+from bot.limits import rules_of
+from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
 from bot.store.errors import IllegalMoveError, StoreError
 from bot.store.store import Store
@@ -50,6 +53,9 @@ if TYPE_CHECKING:
     from engine.api import Drawing, Drawn, DrawRequest, Engine, Queued
 
 GRACE_S: Final = 20.0
+
+# Enough that the engine never waits for the store; all other jobs wait there, in fair order.
+ROOM_PER_SLOT: Final = 3
 
 
 class DataDirError(Exception):
@@ -128,7 +134,8 @@ async def draw(
     """
     _make_data_dir(settings.data_dir)
     async with AsyncExitStack() as parts:
-        core = await _open_core(parts, settings, engine, clock)
+        own_name = f"terminal-{uuid.uuid4()}"  # others may draw at the same time
+        core = await _open_core(parts, settings, engine, clock, worker=own_name)
         delivery = TerminalDelivery(show, clock)
         core.service.register(Platform.TERMINAL, delivery)
         await core.service.start()
@@ -146,7 +153,7 @@ async def draw(
 async def _give_up(store: Store, job: Job | None, now: datetime) -> None:
     if job is not None:
         with suppress(IllegalMoveError):  # it was finished in the last moment
-            await store.give_back(job.id, reason="given up at the terminal", now=now)
+            await store.abandon(job.id, reason="given up at the terminal", now=now)
 
 
 async def migrate(settings: Settings) -> None:
@@ -191,6 +198,8 @@ async def _open_core(
     settings: Settings,
     engine: Engine | None,
     clock: Callable[[], datetime],
+    *,
+    worker: str | None = None,
 ) -> Core:
     engine = engine or engine_of(settings)
     store = await Store.open(settings.store_url)
@@ -198,7 +207,13 @@ async def _open_core(
     parts.push_async_callback(engine.close)
     await engine.start()
     service = Service(
-        store=store, engine=engine, clock=clock, daily_pictures=settings.daily_pictures
+        store=store,
+        engine=engine,
+        clock=clock,
+        rules=rules_of(settings),
+        worker=worker or settings.worker_name,
+        room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
+        history_kept_for=timedelta(settings.history_days) if settings.history_days else None,
     )
     return Core(store=store, service=service)
 

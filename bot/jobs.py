@@ -5,10 +5,17 @@ Plain data and two protocols; no SQL, no platform library, no engine internals.
 The family of refusals, raised by ``Service.submit`` before anything is accepted::
 
     RefusedError                the request was not accepted; nothing was taken
-    ├── OverQuotaError          the person's daily allowance does not cover it
+    ├── OverQuotaError          a day's allowance does not cover it
+    │   ├── OverBurstError      ... too many pictures in a short time
+    │   └── TooManyJobsError    ... too many jobs wait or are drawn already
     ├── DuplicateEventError     this very event was accepted before
     ├── UnavailableError        the database failed
-    └── ClosingError            the process is shutting down
+    ├── ClosingError            the process is shutting down
+    └── NotCancellableError     by ``Service.cancel``: there is nothing (left) to cancel
+
+raised by the service on behalf of a job that was accepted::
+
+    CrashedError                the bot died twice while it drew this job
 
 and raised by a ``Delivery``::
 
@@ -49,7 +56,17 @@ class JobState(StrEnum):
     DRAWING = "drawing"
     DELIVERING = "delivering"
     DELIVERED = "delivered"
+    APOLOGISING = "apologising"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Scope(StrEnum):
+    """Whom a limit holds for."""
+
+    PERSON = "person"
+    COMMUNITY = "community"
+    BOT = "bot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +88,18 @@ class Submission:
         request: What to draw.
         address: Where the answer goes; only the adapter reads it. It is stored with the
             job so that an answer finds its way after a restart.
+        community: The platform's id of the place that many share (a guild), whose limits
+            count too; ``None`` where somebody is alone with the bot.
+        tiers: Names of the tiers that the person has here and now, for instance by a role.
+            They are not stored; ``"unlimited"`` is free of every limit.
     """
 
     person: Person
     event_id: str
     request: DrawRequest
     address: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    community: str | None = None
+    tiers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +110,7 @@ class Job:
         submission: With a seed: the same pictures are drawn after a restart.
         attempt_count: How often delivery was begun before this time. Above 0 an adapter
             must find out whether the earlier attempt arrived before it repeats it.
+        begun_count: How often drawing was begun before this time and did not end.
     """
 
     id: JobId
@@ -94,6 +118,7 @@ class Job:
     state: JobState
     attempt_count: int
     accepted_at: datetime
+    begun_count: int = 0
 
 
 class RefusedError(Exception):
@@ -101,19 +126,38 @@ class RefusedError(Exception):
 
 
 class OverQuotaError(RefusedError):
-    """The person's daily allowance does not cover the request.
+    """A limit does not cover the request; this class itself: a day's allowance.
 
     Attributes:
-        allowance_count: Pictures a day.
-        left_count: How many are left today, fewer than were asked for.
-        reopens_at: When the allowance is full again (aware, UTC).
+        scope: Whose limit it is.
+        allowance_count: The limit: pictures a day (this class), pictures at once
+            (``OverBurstError``) or jobs (``TooManyJobsError``).
+        left_count: How many of them are left now, fewer than were asked for.
+        reopens_at: When the request, or the whole allowance of a day, fits again (aware,
+            UTC); ``None`` where that depends on when other jobs are done.
     """
 
-    def __init__(self, *, allowance_count: int, left_count: int, reopens_at: datetime) -> None:
-        super().__init__(f"{left_count} of {allowance_count} left until {reopens_at}")
+    def __init__(
+        self,
+        *,
+        allowance_count: int,
+        left_count: int,
+        reopens_at: datetime | None,
+        scope: Scope = Scope.PERSON,
+    ) -> None:
+        super().__init__(f"{scope}: {left_count} of {allowance_count} left until {reopens_at}")
+        self.scope = scope
         self.allowance_count = allowance_count
         self.left_count = left_count
         self.reopens_at = reopens_at
+
+
+class OverBurstError(OverQuotaError):
+    """Too many pictures in a short time; they come back one by one."""
+
+
+class TooManyJobsError(OverQuotaError):
+    """As many jobs as are allowed wait or are being drawn already."""
 
 
 class DuplicateEventError(RefusedError):
@@ -136,6 +180,14 @@ class ClosingError(RefusedError):
     """The process is shutting down and takes no new work."""
 
 
+class NotCancellableError(RefusedError):
+    """The job is finished, on its way to the person, unknown, or somebody else's."""
+
+
+class CrashedError(Exception):
+    """The bot died twice while it drew this job: drawing it again could go on for ever."""
+
+
 class DeliveryError(Exception):
     """The pictures could not be handed over this time."""
 
@@ -154,8 +206,12 @@ class Delivery(Protocol):
         """
         ...
 
-    async def deliver(self, job: Job, drawn: Drawn) -> None:
+    async def deliver(self, job: Job, drawn: Drawn) -> int | None:
         """Hand the pictures over; returns when they have arrived.
+
+        Returns:
+            How many arrived, where some could not be shown: only those are paid for.
+            ``None`` is all of them.
 
         Raises:
             DeliveryError: They did not arrive; the service decides what follows.
@@ -166,7 +222,8 @@ class Delivery(Protocol):
         """Tell the person that there will be no pictures, and why.
 
         Args:
-            job: What was accepted.
+            job: What was accepted. As with ``deliver``, an ``attempt_count`` above 0 says
+                that something may have arrived before.
             error: What ended it; ``bot.sentences.explain`` puts it into words.
 
         Raises:
@@ -213,4 +270,17 @@ class Submitter(Protocol):
 
     async def allowance_left(self, person: Person) -> int | None:
         """How many pictures the person may still ask for today; ``None`` is no limit."""
+        ...
+
+
+class Canceller(Protocol):
+    """The part of the service that a cancel button sees."""
+
+    async def cancel(self, job_id: JobId, person: Person) -> Job:
+        """Give up a job that its person no longer wants, and give the quota back.
+
+        Raises:
+            NotCancellableError: It is finished, being delivered, unknown or another's.
+            UnavailableError: The database failed.
+        """
         ...

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 from bot.jobs import (
     ClosingError,
+    CrashedError,
     DeliveryError,
     DuplicateEventError,
+    NotCancellableError,
+    OverBurstError,
     OverQuotaError,
     RefusedError,
+    TooManyJobsError,
     UnavailableError,
     UndeliverableError,
 )
@@ -65,9 +69,13 @@ class Outcome:
 OUTCOMES: Final[Mapping[type, Outcome]] = {
     RefusedError: Outcome("refused", Quota.NOT_TAKEN, logging.INFO),
     OverQuotaError: Outcome("over_quota", Quota.NOT_TAKEN, logging.INFO),
+    OverBurstError: Outcome("over_burst", Quota.NOT_TAKEN, logging.INFO),
+    TooManyJobsError: Outcome("too_many_jobs", Quota.NOT_TAKEN, logging.INFO),
     DuplicateEventError: Outcome("duplicate", Quota.NOT_TAKEN, logging.INFO),
     UnavailableError: Outcome("unavailable", Quota.NOT_TAKEN, logging.ERROR),
     ClosingError: Outcome("closing", Quota.NOT_TAKEN, logging.INFO),
+    NotCancellableError: Outcome("not_cancellable", Quota.NOT_TAKEN, logging.INFO),
+    CrashedError: Outcome("crashed", Quota.GIVEN_BACK, logging.ERROR),
     EngineError: Outcome("engine", Quota.GIVEN_BACK, logging.ERROR),
     InvalidRequestError: Outcome("invalid_request", Quota.GIVEN_BACK, logging.INFO),
     CheckpointError: Outcome("checkpoint", Quota.GIVEN_BACK, logging.ERROR),
@@ -87,3 +95,30 @@ OUTCOMES: Final[Mapping[type, Outcome]] = {
 def outcome_of(error: Exception) -> Outcome:
     """The row of the error, or of its nearest base class."""
     return next(OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+
+
+# A busy engine named a moment that is past when the apology is made after a restart.
+_BUSY_AGAIN_S: Final = 60.0
+
+
+def revived(label: str, reason: str) -> Exception:
+    """The error that ended a job, from what the store kept of it: its label and reason.
+
+    Only errors that give the quota back end a job; others, and labels of older versions,
+    come back as plain exceptions.
+    """
+    given_back = (
+        kind
+        for kind, outcome in OUTCOMES.items()
+        if outcome.label == label and outcome.quota is Quota.GIVEN_BACK
+    )
+    kind = next(given_back, Exception)
+    if kind is EngineBusyError:
+        return EngineBusyError(_BUSY_AGAIN_S)
+    error: Exception = kind(reason.partition(": ")[2])
+    return error
+
+
+def reason_of(error: Exception) -> str:
+    """What the store keeps of an error, beside its label."""
+    return f"{type(error).__name__}: {error}"

@@ -7,15 +7,21 @@ they share is at the top. No logic beyond choosing and filling in words.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from bot.jobs import (
     ClosingError,
+    CrashedError,
     DeliveryError,
     DuplicateEventError,
+    NotCancellableError,
+    OverBurstError,
     OverQuotaError,
     RefusedError,
+    Scope,
+    TooManyJobsError,
     UnavailableError,
     UndeliverableError,
 )
@@ -71,17 +77,73 @@ def pictures(count: int) -> str:
     return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
 
 
-def _over_quota(error: Exception, _now: datetime, when: When) -> str:
+def _over_quota(error: Exception, now: datetime, when: When) -> str:
     refusal = cast("OverQuotaError", error)
-    reopens = when(refusal.reopens_at)
+    reopens = when(refusal.reopens_at or now)
+    your = _OWN[refusal.scope]
     if refusal.left_count == 0:
         allowance = pictures(refusal.allowance_count)
-        return f"Today's allowance of {allowance} is used up. It reopens {reopens}."
+        return f"Today's allowance of {allowance}{your.of} is used up. It reopens {reopens}."
     left = pictures(refusal.left_count)
     return (
-        f"You have {left} left today, out of {refusal.allowance_count:,}. Ask for at most "
-        f"{refusal.left_count:,}, or come back when your allowance reopens {reopens}."
+        f"{your.have} {left} left today, out of {refusal.allowance_count:,}. Ask for at most "
+        f"{refusal.left_count:,}, or come back when {your.allowance} reopens {reopens}."
     )
+
+
+def _over_burst(error: Exception, now: datetime, when: When) -> str:
+    refusal = cast("OverBurstError", error)
+    many = f"{_OWN[refusal.scope].asked} for many pictures in a short time."
+    again = when(refusal.reopens_at or now)
+    if refusal.left_count == 0:
+        return f"{many} Try again {again}. {NOTHING_TAKEN}"
+    return f"{many} Ask for at most {refusal.left_count:,} now, or try again {again}."
+
+
+def _too_many_jobs(error: Exception, _now: datetime, _when: When) -> str:
+    refusal = cast("TooManyJobsError", error)
+    count = refusal.allowance_count
+    waiting = "1 request is" if count == 1 else f"{count:,} requests are"
+    return (
+        f"{waiting} waiting or being drawn {_OWN[refusal.scope].where}, and more are not allowed "
+        f"at once. Try again when one is done. {NOTHING_TAKEN}"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Own:
+    """How a limit is spoken of, by whom it holds for."""
+
+    of: str
+    have: str
+    allowance: str
+    asked: str
+    where: str
+
+
+_OWN: Final[Mapping[Scope, _Own]] = {
+    Scope.PERSON: _Own(
+        of="",
+        have="You have",
+        allowance="your allowance",
+        asked="You have asked",
+        where="for you",
+    ),
+    Scope.COMMUNITY: _Own(
+        of=" for everybody here",
+        have="Everybody here together has",
+        allowance="that allowance",
+        asked="People here have asked",
+        where="for people here",
+    ),
+    Scope.BOT: _Own(
+        of=" for all people of this bot",
+        have="All people of this bot together have",
+        allowance="that allowance",
+        asked="People have asked this bot",
+        where="at this bot",
+    ),
+}
 
 
 def _engine_busy(error: Exception, now: datetime, when: When) -> str:
@@ -107,12 +169,22 @@ POSTPONED: Final = (
 EXPLANATIONS: Final[Mapping[type, Explanation]] = {
     RefusedError: f"The bot does not accept this request. {NOTHING_TAKEN}",
     OverQuotaError: _over_quota,
+    OverBurstError: _over_burst,
+    TooManyJobsError: _too_many_jobs,
     UnavailableError: (
         "The bot cannot accept requests at the moment. Please try again later; "
         f"its admin finds the reason in the log. {NOTHING_TAKEN}"
     ),
     DuplicateEventError: "This request was accepted before; it is answered only once.",
     ClosingError: "The bot is restarting and takes no requests just now. Try again in a minute.",
+    NotCancellableError: (
+        "There is nothing to cancel: the pictures are done or on their way, or the request is "
+        "not yours."
+    ),
+    CrashedError: (
+        "The bot broke down twice while it drew this, so it has given up. "
+        f"Try other words or another seed. {NOTHING_TAKEN}"
+    ),
     EngineError: f"The pictures could not be drawn. Please try again. {NOTHING_TAKEN}",
     InvalidRequestError: _in_its_own_words,
     CheckpointError: (

@@ -8,6 +8,7 @@ another.
 
 from __future__ import annotations
 
+import json
 import os
 from difflib import get_close_matches
 from ipaddress import ip_address
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.loopback import require_loopback
-from engine.api import DEMO_CHECKPOINT
+from bot.store import UNLIMITED
+from engine.api import DEMO_CHECKPOINT, MAX_PICTURE_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
 
 ENV_FILE = Path(".env")
 
-_OUR_PREFIXES = ("DISCORD_", "X_API_", "X_ACCESS_", "X_POLL_", "ENGINE_", "WEB_", "DAILY_")
+_OUR_PREFIXES = (
+    *("DISCORD_", "X_API_", "X_ACCESS_", "X_POLL_", "ENGINE_", "WEB_"),
+    *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_"),
+)
 _X_KEYS = ("x_api_key", "x_api_secret", "x_access_token", "x_access_token_secret")
 
 
@@ -54,6 +59,19 @@ def _setting(must: str, description: str, example: str, **checks: Any) -> Any:
 
 def _secret(description: str) -> Any:
     return _setting("be the text that the developer portal shows", description, "")
+
+
+class TierSettings(BaseModel):
+    """The limits of a tier; what is left out is as wide as for everybody."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    daily_pictures: int | None = Field(default=None, ge=0, le=1_000_000)
+    burst_pictures: int | None = Field(default=None, ge=0, le=500)
+    burst_refill_s: float | None = Field(default=None, ge=0.01, le=3_600)
+    jobs_at_once: int | None = Field(default=None, ge=0, le=100_000)
+    community_daily_pictures: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    community_jobs_at_once: int | None = Field(default=None, ge=0, le=1_000_000)
 
 
 class Settings(BaseSettings):
@@ -96,7 +114,8 @@ class Settings(BaseSettings):
         SecretStr | None,
         _setting(
             "look like sqlite+aiosqlite:////folder/imagine.db",
-            "Database; without it, imagine.db in DATA_DIR.",
+            "Database (postgresql+asyncpg://user:password@host/name for several bots); "
+            "without it, imagine.db in DATA_DIR.",
             "",
         ),
     ] = None
@@ -110,6 +129,105 @@ class Settings(BaseSettings):
             le=1_000_000,
         ),
     ] = 90
+    burst_pictures: Annotated[
+        int,
+        _setting(
+            "be a whole number from 16, or 0 (no limit), to 500",
+            "Pictures a person may ask for in a short time; 0 is no limit.",
+            "45",
+            ge=0,
+            le=500,
+        ),
+    ] = 45
+    burst_refill_s: Annotated[
+        float,
+        _setting(
+            "be a number of seconds from 0.01 to 3600",
+            "Seconds until a person may ask for one picture more after that.",
+            "10",
+            ge=0.01,
+            le=3_600,
+        ),
+    ] = 10.0
+    jobs_at_once: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (no limit) to 100000",
+            "Requests of a person that may wait or be drawn at once; 0 is no limit.",
+            "5",
+            ge=0,
+            le=100_000,
+        ),
+    ] = 5
+    community_daily_pictures: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (no limit) to 1000000000",
+            "Pictures that all people of a community (a Discord server) may ask for in a day.",
+            "0",
+            ge=0,
+            le=1_000_000_000,
+        ),
+    ] = 0
+    community_jobs_at_once: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (no limit) to 1000000",
+            "Requests of a community that may wait or be drawn at once; 0 is no limit.",
+            "1000",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 1_000
+    bot_daily_pictures: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (no limit) to 1000000000",
+            "Pictures that everybody together may ask for in a day; 0 is no limit.",
+            "0",
+            ge=0,
+            le=1_000_000_000,
+        ),
+    ] = 0
+    bot_jobs_at_once: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (no limit) to 1000000",
+            "Requests of everybody that may wait or be drawn at once; 0 is no limit.",
+            "100000",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 100_000
+    tiers: Annotated[
+        dict[str, TierSettings],
+        NoDecode,
+        _setting(
+            'look like {"friend": {"daily_pictures": 500, "jobs_at_once": 20}}',
+            "Wider limits by name, as JSON: daily_pictures, burst_pictures, burst_refill_s, "
+            "jobs_at_once, community_daily_pictures, community_jobs_at_once.",
+            "",
+        ),
+    ] = Field(default_factory=dict[str, TierSettings])
+    history_days: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (for ever) to 36500",
+            "Days that finished requests and the tokens of their pictures are kept; 0 is for ever.",
+            "365",
+            ge=0,
+            le=36_500,
+        ),
+    ] = 365
+    worker_name: Annotated[
+        str,
+        _setting(
+            "be a name of 1 to 64 letters, digits, dots, dashes or underscores",
+            "Name of this bot in the database; several bots on one database need different ones.",
+            "bot",
+            pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        ),
+    ] = "bot"
     web_host: Annotated[
         str, _setting("be 127.0.0.1, ::1 or localhost", "Where the page is served.", "127.0.0.1")
     ] = "127.0.0.1"
@@ -183,6 +301,32 @@ class Settings(BaseSettings):
     @classmethod
     def _without_spaces_in_small_letters(cls, value: object) -> object:
         return "".join(value.lower().split()) if isinstance(value, str) else value
+
+    @field_validator("burst_pictures")
+    @classmethod
+    def _room_for_one_request(cls, count: int) -> int:
+        if 0 < count < MAX_PICTURE_COUNT:  # it would have to be exceeded
+            raise ValueError(
+                f"BURST_PICTURES must be 0 (no limit) or at least {MAX_PICTURE_COUNT}: "
+                "so many can be asked for in one request."
+            )
+        return count
+
+    @field_validator("tiers", mode="before")
+    @classmethod
+    def _tiers_of_json(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            tiers = json.loads(value)
+        except json.JSONDecodeError:
+            tiers = None
+        if not isinstance(tiers, dict) or UNLIMITED in tiers:
+            raise ValueError(
+                'TIERS must look like {"friend": {"daily_pictures": 500, "jobs_at_once": 20}}; '
+                f'the tier "{UNLIMITED}" is there without it.'
+            )
+        return cast("dict[str, object]", tiers)
 
     @field_validator("web_host")
     @classmethod

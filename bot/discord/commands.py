@@ -155,4 +155,5 @@ def _submission(
         event_id=str(interaction.id),
         request=request,
         address=address_of(interaction).to_json(),
+        community=None if interaction.guild_id is None else str(interaction.guild_id),
     )

@@ -24,9 +24,11 @@ class IllegalMoveError(StoreError):
     Attributes:
         job_id: The job, unchanged.
         to: Where it should have gone.
+        source: Where it is; ``None`` if there is no such job.
     """
 
-    def __init__(self, job_id: JobId, to: JobState) -> None:
+    def __init__(self, job_id: JobId, to: JobState, source: JobState | None = None) -> None:
         super().__init__(f"Job {job_id} cannot become {to} from where it is.")
         self.job_id = job_id
         self.to = to
+        self.source = source

@@ -62,8 +62,9 @@ def _sentence(error: Exception, url: URL) -> str:
         place, advice = url.database, SQLITE_SENTENCES.get(_primary_code(cause))
     else:
         place, advice = url.render_as_string(hide_password=True), None
+    kind = type((cause and cause.__cause__) or cause).__name__  # asyncpg's own is one below
     advice = advice or "The database {place} cannot be used ({kind}): check DATABASE_URL."
-    return advice.format(place=place, kind=type(cause).__name__)
+    return advice.format(place=place, kind=kind)
 
 
 def _primary_code(cause: BaseException | None) -> int:

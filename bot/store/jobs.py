@@ -5,7 +5,16 @@
     accepted ──► drawing ──► delivering ──► delivered
         │         │  ▲ ↺      │  │  ↺
         │         │  └────────┘  │        back: drawn again after a restart, same seed
-        └─────────┴──────────────┴──► failed  (the quota is given back)
+        │         │   │          │
+        │         │   ▼          ▼
+        ├─────────┴──►apologising ↺ ──► failed      (the quota is given back at once,
+        │                                            the apology may still be owed)
+        ├──────────────────────────────► failed      (nobody is there to be told)
+        └─► cancelled, also from drawing             (the person gave it up)
+
+Three things can be said of a state. *Open*: the pictures are still to come, so the job
+counts against the limit of jobs. *Unfinished*: something is still to be done. *Waiting*:
+accepted and taken up by no process yet.
 """
 
 from __future__ import annotations
@@ -17,15 +26,21 @@ from bot.jobs import JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_OVER: Final = frozenset({JobState.APOLOGISING, JobState.FAILED})
+
 LEGAL_MOVES: Final[Mapping[JobState, frozenset[JobState]]] = {
-    JobState.ACCEPTED: frozenset({JobState.DRAWING, JobState.FAILED}),
-    JobState.DRAWING: frozenset({JobState.DRAWING, JobState.DELIVERING, JobState.FAILED}),
-    JobState.DELIVERING: frozenset(
-        {JobState.DRAWING, JobState.DELIVERING, JobState.DELIVERED, JobState.FAILED}
-    ),
+    JobState.ACCEPTED: frozenset({JobState.DRAWING, JobState.CANCELLED}) | _OVER,
+    JobState.DRAWING: frozenset({JobState.DRAWING, JobState.DELIVERING, JobState.CANCELLED})
+    | _OVER,
+    JobState.DELIVERING: frozenset({JobState.DRAWING, JobState.DELIVERING, JobState.DELIVERED})
+    | _OVER,
     JobState.DELIVERED: frozenset(),
+    JobState.APOLOGISING: _OVER,
     JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
 }
+
+OPEN: Final = frozenset({JobState.ACCEPTED, JobState.DRAWING, JobState.DELIVERING})
 
 
 def sources_of(to: JobState) -> list[JobState]:

@@ -9,12 +9,16 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import func, select
 
 import migrations
 from bot.store.errors import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+# Any number that no other program uses: of two bots that start together, one migrates first.
+_MIGRATING = 0x696D6167696E65
 
 
 def migrate(connection: Connection) -> None:
@@ -23,6 +27,8 @@ def migrate(connection: Connection) -> None:
     Raises:
         StoreError: The database was written by a newer version of the bot.
     """
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
     config = migration_config(connection)
     script = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()

@@ -1,72 +1,34 @@
-"""The SQL of the store, for SQLite and PostgreSQL alike. Each runs in its caller's transaction."""
+"""The SQL of jobs, for SQLite and PostgreSQL alike. Each runs in its caller's transaction."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select, update
 
-from bot.jobs import DuplicateEventError, JobState
+from bot.jobs import JobState
 from bot.store.errors import IllegalMoveError
-from bot.store.jobs import sources_of
-from bot.store.quotas import day_of, take
-from bot.store.rows import job_of, values_of
-from bot.store.tables import UNFINISHED, jobs, quota_days
+from bot.store.inserts import insert_into
+from bot.store.jobs import OPEN, sources_of
+from bot.store.ledger import Ledger, is_waiting
+from bot.store.rows import AccountId, job_of
+from bot.store.tables import UNFINISHED, WAITING, jobs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-    from datetime import date
 
-    from sqlalchemy import ColumnElement, Row, Select, Table
+    from sqlalchemy import Row, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.jobs import Job, JobId, Person, Platform
-
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+    from bot.jobs import Job, JobId, Platform
 
 
 async def insert_if_new(
     connection: AsyncConnection, table: Table, values: Mapping[str, Any]
 ) -> bool:
     """Insert a row unless one with the same unique values is there; say whether it was new."""
-    insert = _INSERT[connection.dialect.name](table).values(values).on_conflict_do_nothing()
+    insert = insert_into(connection.dialect.name, table).values(values).on_conflict_do_nothing()
     return (await connection.execute(insert)).rowcount == 1
-
-
-async def insert_job(connection: AsyncConnection, job: Job) -> None:
-    """Insert a new job.
-
-    Raises:
-        DuplicateEventError: Its event is a job already.
-    """
-    if not await insert_if_new(connection, jobs, values_of(job)):
-        first = await connection.execute(first_job_query(job))
-        raise DuplicateEventError(job_of(first.one()))
-
-
-async def take_pictures(connection: AsyncConnection, job: Job, allowance_count: int) -> None:
-    """Take the job's pictures from the day that pays for it.
-
-    Raises:
-        OverQuotaError: Fewer are left.
-    """
-    person, day = job.submission.person, day_of(job.accepted_at)
-    key = {"platform": person.platform, "person_id": person.id, "day": day}
-    await insert_if_new(connection, quota_days, {**key, "used_count": 0})
-    # The row stays locked until the transaction ends: nobody else can take what is left.
-    locked = await connection.scalars(used_count_query(person, day).with_for_update())
-    wanted = job.submission.request.picture_count
-    used_count = take(allowance_count, locked.one(), wanted, job.accepted_at)
-    paying = _is_day(person.platform, person.id, day)
-    await connection.execute(update(quota_days).where(paying).values(used_count=used_count))
-
-
-async def give_pictures_back(connection: AsyncConnection, job_row: Row[Any]) -> None:
-    """Give back to the day that paid for the job what it paid."""
-    paid = _is_day(job_row.platform, job_row.person_id, job_row.quota_day)
-    left = quota_days.c.used_count - job_row.picture_count
-    await connection.execute(update(quota_days).where(paid).values(used_count=left))
 
 
 async def move(
@@ -85,20 +47,107 @@ async def move(
     )
     row = moved.one_or_none()
     if row is None:
-        raise IllegalMoveError(job_id, to)
+        unmoved = await connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
+        raise IllegalMoveError(job_id, to, None if unmoved is None else JobState(unmoved))
     return row
 
 
-def first_job_query(job: Job) -> Select[Any]:
-    """The job that a platform's event became first."""
-    submission = job.submission
-    return select(jobs).where(
-        jobs.c.platform == submission.person.platform, jobs.c.event_id == submission.event_id
-    )
+async def finish(
+    connection: AsyncConnection,
+    job_id: JobId,
+    to: JobState,
+    *,
+    kept_count: int | None,
+    values: Mapping[str, Any],
+) -> Row[Any]:
+    """Move a job to where its pictures are no longer to come; settle its accounts if open.
+
+    Args:
+        connection: In a transaction.
+        job_id: The job.
+        to: A state that is not open.
+        kept_count: How many of its pictures stay taken; ``None`` is all.
+        values: Further columns.
+
+    Raises:
+        IllegalMoveError: It may not go there, or there is no such job.
+    """
+    ledger = await Ledger.open(connection)
+    before = await row_of(connection, job_id)
+    if before is None or JobState(before.state) not in OPEN:
+        return await move(connection, job_id, to, values)
+    kept = before.held_count if kept_count is None else min(kept_count, before.held_count)
+    row = await move(connection, job_id, to, {**values, "held_count": kept})
+    await ledger.close(before, kept_count=kept)
+    await ledger.write()
+    return row
+
+
+async def begin_drawing(connection: AsyncConnection, job_id: JobId, worker: str) -> Row[Any]:
+    """Move a job to ``DRAWING``, out of its line if it still waits there.
+
+    Raises:
+        IllegalMoveError: It is finished or unknown.
+    """
+    before = await row_of(connection, job_id)
+    if before is not None and is_waiting(before):
+        await _leave_line(connection, job_id)
+    values = {"worker": worker, "begun_count": jobs.c.begun_count + 1}
+    return await move(connection, job_id, JobState.DRAWING, values)
+
+
+async def take_up(
+    connection: AsyncConnection, platforms: Collection[Platform], *, worker: str, room: int
+) -> list[Job]:
+    """Let the next jobs, in fair order, leave their lines for a process with this much room.
+
+    Args:
+        connection: In a transaction.
+        platforms: Whose jobs.
+        worker: The process.
+        room: Pictures; the last job may exceed it.
+    """
+    ledger = await Ledger.open(connection)
+    taken: list[Job] = []
+    while room > 0 and (line := await ledger.next_line(platforms)) is not None:
+        row = (await connection.execute(next_job_query(line.id))).one()
+        ledger.serve(line.id, turn=row.turn, picture_count=row.picture_count)
+        await connection.execute(update(jobs).where(jobs.c.id == row.id).values(worker=worker))
+        await ledger.write()  # the next look must see whose turn it is then
+        taken.append(job_of(row))
+        room -= row.picture_count
+    return taken
+
+
+async def release(connection: AsyncConnection, worker: str) -> None:
+    """Note that the process leaves what it was drawing in good order."""
+    drawn_by_it = [
+        jobs.c.worker == worker,
+        UNFINISHED,
+        jobs.c.state == JobState.DRAWING,
+        jobs.c.begun_count > 0,
+    ]
+    one_less = jobs.c.begun_count - 1
+    await connection.execute(update(jobs).where(*drawn_by_it).values(begun_count=one_less))
+
+
+async def row_of(connection: AsyncConnection, job_id: JobId) -> Row[Any] | None:
+    """The row of a job, if there is one."""
+    return (await connection.execute(select(jobs).where(jobs.c.id == job_id))).first()
+
+
+async def _leave_line(connection: AsyncConnection, job_id: JobId) -> None:
+    ledger = await Ledger.open(connection)
+    row = await row_of(connection, job_id)  # again: now nobody else can take it up
+    if row is not None and is_waiting(row):
+        line_id = AccountId(row.line)
+        await ledger.load([line_id])
+        ledger.serve(line_id, turn=row.turn, picture_count=row.picture_count)
+        await ledger.write()
 
 
 def unfinished_query(platforms: Collection[Platform]) -> Select[Any]:
-    """Jobs that wait for something, oldest first."""
+    """Jobs for which something is still to be done, oldest first."""
     return (
         select(jobs)
         .where(jobs.c.platform.in_(platforms), UNFINISHED)
@@ -106,14 +155,20 @@ def unfinished_query(platforms: Collection[Platform]) -> Select[Any]:
     )
 
 
-def used_count_query(person: Person, day: date) -> Select[int]:
-    """What a person's day has lost so far; no row is nothing."""
-    return select(quota_days.c.used_count).where(_is_day(person.platform, person.id, day))
+def taken_query(worker: str) -> Select[Any]:
+    """Unfinished jobs that a process had taken up, oldest first: few, whatever waits."""
+    return (
+        select(jobs)
+        .where(jobs.c.worker == worker, UNFINISHED)
+        .order_by(jobs.c.accepted_at, jobs.c.id)
+    )
 
 
-def _is_day(platform: str, person_id: str, day: date) -> ColumnElement[bool]:
-    return and_(
-        quota_days.c.platform == platform,
-        quota_days.c.person_id == person_id,
-        quota_days.c.day == day,
+def next_job_query(line: AccountId) -> Select[Any]:
+    """The job whose turn it is in a line."""
+    return (
+        select(jobs)
+        .where(jobs.c.line == line, WAITING)
+        .order_by(jobs.c.turn, jobs.c.accepted_at, jobs.c.id)
+        .limit(1)
     )

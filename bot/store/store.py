@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
-from bot.jobs import Job, JobId, JobState, Person, Platform, Submission
-from bot.store import statements
+from bot.jobs import Job, JobId, JobState, Person, Platform, Scope, Submission
+from bot.store import history, quotas, statements
+from bot.store.acceptance import Acceptance, Wish
 from bot.store.database import Database
-from bot.store.quotas import day_of, left_count
-from bot.store.rows import job_of
+from bot.store.errors import IllegalMoveError
+from bot.store.ledger import Ledger
+from bot.store.quotas import Limits, Rules
+from bot.store.rows import account_id, accounts_of, job_of
 from bot.store.tables import cursors, jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.store.history import Past
+    from bot.store.quotas import Standing
+    from engine.api import Picture
+
+DEFAULT_WORKER: Final = "bot"
+"""The name of the process where there is only one; migration 0003 knows it too."""
+
+# An account says nothing once its day is over and its bucket is full; the slowest bucket that
+# can be set (bot.settings) is full long before.
+UNUSED_FOR: Final = timedelta(days=30)
 
 
 class Store:
@@ -31,6 +46,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._acceptance = Acceptance(database)
 
     def __repr__(self) -> str:
         return f"<Store {self._database.url.render_as_string(hide_password=True)}>"
@@ -46,33 +62,71 @@ class Store:
 
     async def close(self) -> None:
         """Let running transactions end and close all connections."""
+        await self._acceptance.close()
         await self._database.close()
 
-    async def accept(self, submission: Submission, *, now: datetime, allowance_count: int) -> Job:
-        """Store a submission as a job and take its pictures from the person's day.
+    # -------------------------------------------------------------------- the life of a job
+
+    async def accept(
+        self,
+        submission: Submission,
+        *,
+        now: datetime,
+        rules: Rules | None = None,
+        allowance_count: int = quotas.NO_LIMIT,
+        worker: str | None = None,
+    ) -> Job:
+        """Store a submission as a job and take its pictures from all accounts that pay.
 
         The request must have a seed, so that it can be drawn again.
 
+        Args:
+            submission: What is asked for.
+            now: The present (aware).
+            rules: What must not be exceeded.
+            allowance_count: Instead of ``rules``: a person's pictures a day, 0 is no limit.
+            worker: The process that takes the job up at once; without one it waits in its
+                line for ``take_up``.
+
         Raises:
             DuplicateEventError: The event is a job already; nothing was taken.
-            OverQuotaError: The allowance does not cover it; nothing was stored.
+            OverQuotaError: A limit does not cover it; nothing was stored.
         """
-        job = _new_job(submission, now)
+        rules = rules or daily_rules(allowance_count)
+        wish = Wish(job=_new_job(submission, now), rules=rules, worker=worker)
+        return await self._acceptance.accept(wish)
 
-        async def use_case(connection: AsyncConnection) -> None:
-            await statements.insert_job(connection, job)
-            await statements.take_pictures(connection, job, allowance_count)
+    async def take_up(
+        self, platforms: Collection[Platform], *, worker: str, room: int
+    ) -> list[Job]:
+        """Let waiting jobs, in fair order, leave their lines; nobody else gets them.
 
-        await self._database.write(use_case)
-        return job
+        Args:
+            platforms: Whose jobs.
+            worker: The process that will draw them, now or after a restart.
+            room: For how many pictures; the last job may exceed it.
+        """
 
-    async def begin_drawing(self, job_id: JobId) -> Job:
+        async def use_case(connection: AsyncConnection) -> list[Job]:
+            return await statements.take_up(connection, platforms, worker=worker, room=room)
+
+        return await self._database.write(use_case)
+
+    async def begin_drawing(self, job_id: JobId, worker: str = DEFAULT_WORKER) -> Job:
         """Note that the job is being drawn, for the first time or again.
+
+        Returns:
+            The job, with how often this was begun before in ``begun_count``.
 
         Raises:
             IllegalMoveError: The job is finished or unknown.
         """
-        return await self._move(job_id, JobState.DRAWING)
+
+        async def use_case(connection: AsyncConnection) -> Job:
+            return job_of(await statements.begin_drawing(connection, job_id, worker))
+
+        begun = await self._database.write(use_case)
+        return replace(begun, begun_count=begun.begun_count - 1)
 
     async def begin_delivery(self, job_id: JobId) -> Job:
         """Note one more attempt to deliver, before it is made.
@@ -83,45 +137,142 @@ class Store:
         Raises:
             IllegalMoveError: The job is not drawn, finished or unknown.
         """
-        counted = await self._move(
-            job_id, JobState.DELIVERING, attempt_count=jobs.c.attempt_count + 1
-        )
-        return replace(counted, attempt_count=counted.attempt_count - 1)
+        return await self._count_attempt(job_id, JobState.DELIVERING, begun_count=0)
 
-    async def settle(self, job_id: JobId, *, now: datetime) -> Job:
-        """Note that the pictures arrived; what was taken for them stays taken.
+    async def settle(
+        self,
+        job_id: JobId,
+        *,
+        now: datetime,
+        delivered_count: int | None = None,
+        pictures: Sequence[Picture] = (),
+    ) -> Job:
+        """Note that pictures arrived, keep their tokens, and give back what did not arrive.
+
+        Args:
+            job_id: The job.
+            now: The present (aware).
+            delivered_count: How many arrived; ``None`` is all that were asked for.
+            pictures: What was drawn, best first.
 
         Raises:
             IllegalMoveError: The job is not being delivered or unknown.
         """
-        return await self._move(job_id, JobState.DELIVERED, finished_at=now)
 
-    async def give_back(self, job_id: JobId, *, reason: str, now: datetime) -> Job:
-        """Note that there will be no pictures and give the person's day back what it paid.
+        async def use_case(connection: AsyncConnection) -> Job:
+            row = await statements.finish(
+                connection,
+                job_id,
+                JobState.DELIVERED,
+                kept_count=delivered_count,
+                values={"finished_at": now},
+            )
+            await history.keep(connection, job_id, pictures)
+            return job_of(row)
+
+        return await self._database.write(use_case)
+
+    async def give_back(self, job_id: JobId, *, reason: str, label: str = "", now: datetime) -> Job:
+        """Note that there will be no pictures, give the quota back and owe an apology.
+
+        This counts as the first attempt to apologise, as ``begin_delivery`` counts its own.
+
+        Args:
+            job_id: The job.
+            reason: What ended it, for the admin and for ``bot.outcomes.revived``.
+            label: What ended it, by its label in ``bot.outcomes``.
+            now: The present (aware).
 
         Raises:
             IllegalMoveError: The job is finished or unknown; nothing was given back.
         """
+        del now  # it is finished when the person has been told
 
         async def use_case(connection: AsyncConnection) -> Job:
-            values = {"finished_at": now, "error": reason}
-            row = await statements.move(connection, job_id, JobState.FAILED, values)
-            await statements.give_pictures_back(connection, row)
-            return job_of(row)
+            values = {
+                "error": reason,
+                "error_label": label or None,
+                "attempt_count": jobs.c.attempt_count + 1,
+            }
+            row = await statements.finish(
+                connection, job_id, JobState.APOLOGISING, kept_count=0, values=values
+            )
+            return _before_this_attempt(job_of(row))
 
         return await self._database.write(use_case)
+
+    async def begin_apology(self, job_id: JobId) -> Job:
+        """Note one more attempt to apologise, before it is made.
+
+        Raises:
+            IllegalMoveError: No apology is owed.
+        """
+        return await self._count_attempt(job_id, JobState.APOLOGISING)
+
+    async def abandon(self, job_id: JobId, *, now: datetime, reason: str | None = None) -> Job:
+        """Note that the job has failed and that nobody is to be told any more.
+
+        Gives the quota back if that was not done before.
+
+        Raises:
+            IllegalMoveError: The job is finished or unknown.
+        """
+        values = {"finished_at": now} | ({} if reason is None else {"error": reason})
+
+        async def use_case(connection: AsyncConnection) -> Job:
+            return job_of(
+                await statements.finish(
+                    connection, job_id, JobState.FAILED, kept_count=0, values=values
+                )
+            )
+
+        return await self._database.write(use_case)
+
+    async def cancel(self, job_id: JobId, person: Person, *, now: datetime) -> Job | None:
+        """Give up a job for its person, and give the quota back.
+
+        Returns:
+            The job, or ``None`` if it is unknown, another's, finished or (perhaps, after a
+            crash) delivered: nothing was changed then.
+        """
+
+        async def use_case(connection: AsyncConnection) -> Job | None:
+            await Ledger.open(connection)  # before looking: nothing changes from here on
+            row = await statements.row_of(connection, job_id)
+            if row is None or job_of(row).submission.person != person or row.attempt_count > 0:
+                return None
+            finished = {"finished_at": now}
+            return job_of(
+                await statements.finish(
+                    connection, job_id, JobState.CANCELLED, kept_count=0, values=finished
+                )
+            )
+
+        try:
+            return await self._database.write(use_case)
+        except IllegalMoveError:
+            return None
+
+    async def release(self, worker: str) -> None:
+        """Note that a process ends in good order: what it was drawing did not make it crash."""
+        await self._database.write(lambda connection: statements.release(connection, worker))
+
+    # ------------------------------------------------------------------------ what there is
 
     async def job(self, job_id: JobId) -> Job | None:
         """The job, if there is one of that id."""
 
         async def use_case(connection: AsyncConnection) -> Job | None:
-            row = (await connection.execute(select(jobs).where(jobs.c.id == job_id))).first()
+            row = await statements.row_of(connection, job_id)
             return None if row is None else job_of(row)
 
         return await self._database.read(use_case)
 
     async def unfinished(self, platforms: Collection[Platform]) -> list[Job]:
-        """The jobs of these platforms that are neither delivered nor failed, oldest first."""
+        """The jobs of these platforms for which something is to be done, oldest first.
+
+        All of them, however many wait.
+        """
 
         async def use_case(connection: AsyncConnection) -> list[Job]:
             rows = await connection.execute(statements.unfinished_query(platforms))
@@ -129,16 +280,123 @@ class Store:
 
         return await self._database.read(use_case)
 
+    async def taken(self, worker: str, platforms: Collection[Platform]) -> list[Job]:
+        """The unfinished jobs that a process of this name had taken up, oldest first."""
+
+        async def use_case(connection: AsyncConnection) -> list[Job]:
+            rows = await connection.execute(statements.taken_query(worker))
+            return [job_of(row) for row in rows if row.platform in platforms]
+
+        return await self._database.read(use_case)
+
+    async def failure(self, job_id: JobId) -> tuple[str, str]:
+        """The label and the reason that ``give_back`` noted; empty where there are none."""
+
+        async def use_case(connection: AsyncConnection) -> tuple[str, str]:
+            row = await statements.row_of(connection, job_id)
+            return ("", "") if row is None else (row.error_label or "", row.error or "")
+
+        return await self._database.read(use_case)
+
+    @property
+    def open_picture_count(self) -> int:
+        """Pictures of everybody that were to come when a job was accepted here last."""
+        return self._acceptance.open_picture_count
+
+    async def history(
+        self, person: Person, *, limit: int = 20, before: JobId | None = None
+    ) -> list[Past]:
+        """The newest jobs of somebody, newest first; or those older than the job ``before``."""
+
+        async def use_case(connection: AsyncConnection) -> list[Past]:
+            return await history.past_of(connection, person, limit=limit, before=before)
+
+        return await self._database.read(use_case)
+
+    async def picture_tokens(self, job_id: JobId, rank: int) -> tuple[int, ...] | None:
+        """The image tokens of a delivered picture (1 is the best), while it is kept."""
+        return await self._database.read(
+            lambda connection: history.tokens_of(connection, job_id, rank)
+        )
+
+    async def purge(self, *, finished_before: datetime | None, now: datetime) -> int:
+        """Forget old jobs with their pictures, and accounts that nobody uses any more.
+
+        Args:
+            finished_before: Of which jobs; ``None`` keeps them all.
+            now: The present (aware).
+
+        Returns:
+            How many jobs. They go in small transactions, so that nobody waits long.
+        """
+        await self._database.write(
+            lambda connection: history.purge_accounts(connection, now, unused_for=UNUSED_FOR)
+        )
+        gone_count = 0
+        if finished_before is not None:
+            while count := await self._database.write(
+                lambda connection: history.purge_jobs(connection, finished_before)
+            ):
+                gone_count += count
+        return gone_count
+
+    # -------------------------------------------------------------------- limits and grants
+
     async def allowance_left(
         self, person: Person, *, now: datetime, allowance_count: int
     ) -> int | None:
         """How many pictures the person may still ask for today; ``None`` is no limit."""
+        left = await self.standing(person, rules=daily_rules(allowance_count), now=now)
+        return left[Scope.PERSON].daily_left_count
 
-        async def use_case(connection: AsyncConnection) -> int | None:
-            used_count = await connection.scalar(statements.used_count_query(person, day_of(now)))
-            return left_count(allowance_count, used_count or 0)
+    async def standing(
+        self,
+        person: Person,
+        *,
+        rules: Rules,
+        now: datetime,
+        community: str | None = None,
+        tiers: Collection[str] = (),
+    ) -> dict[Scope, Standing]:
+        """How much is left to somebody, here and now, in each account that would pay."""
+
+        async def use_case(connection: AsyncConnection) -> dict[Scope, Standing]:
+            ledger = await Ledger.peek(connection)
+            ids = accounts_of(person, community)
+            await ledger.load(ids.values())
+            limits = ledger.limits(person, community, tiers, rules, now)
+            return {
+                scope: quotas.standing(
+                    ledger.holder(id_, person.platform, now).account, limits[scope], now
+                )
+                for scope, id_ in ids.items()
+            }
 
         return await self._database.read(use_case)
+
+    async def grant_tier(
+        self, platform: Platform, scope: Scope, of: str, tier: str | None, *, now: datetime
+    ) -> None:
+        """Give a person or a community a tier that stays; ``None`` takes it away again.
+
+        Args:
+            platform: Where they are.
+            scope: ``PERSON`` or ``COMMUNITY``.
+            of: Their id.
+            tier: Its name in the settings, or ``"unlimited"``.
+            now: The present (aware).
+        """
+
+        async def use_case(connection: AsyncConnection) -> None:
+            ledger = await Ledger.open(connection)
+            id_ = account_id(scope, platform, of)
+            await ledger.load([id_])
+            ledger.put(replace(ledger.holder(id_, platform, now), tier=tier))
+            await ledger.write()
+
+        await self._database.write(use_case)
+
+    # ------------------------------------------------------------------------------ cursors
 
     async def read_cursor(self, name: str) -> str | None:
         """What ``write_cursor`` last wrote under that name: how far a stream was read."""
@@ -161,11 +419,21 @@ class Store:
 
         await self._database.write(use_case)
 
-    async def _move(self, job_id: JobId, to: JobState, **values: Any) -> Job:
+    async def _count_attempt(self, job_id: JobId, to: JobState, **values: Any) -> Job:
         async def use_case(connection: AsyncConnection) -> Job:
-            return job_of(await statements.move(connection, job_id, to, values))
+            counted = {"attempt_count": jobs.c.attempt_count + 1, **values}
+            return job_of(await statements.move(connection, job_id, to, counted))
 
-        return await self._database.write(use_case)
+        return _before_this_attempt(await self._database.write(use_case))
+
+
+def daily_rules(allowance_count: int) -> Rules:
+    """Nothing but a person's pictures a day; 0 is no limit."""
+    return Rules(person=Limits(daily_count=allowance_count or None))
+
+
+def _before_this_attempt(counted: Job) -> Job:
+    return replace(counted, attempt_count=counted.attempt_count - 1)
 
 
 def _new_job(submission: Submission, now: datetime) -> Job:

@@ -15,7 +15,7 @@ from bot.discord.config import DiscordConfig
 from bot.discord.errors import DiscordStartError
 from bot.jobs import Person, Platform
 from bot.service import Service
-from bot.store import Store
+from bot.store import Limits, Rules, Store
 from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
 from tests.support.clock import Clock
 from tests.support.discord_server import DiscordServer, Exchange, Fault, Message
@@ -53,6 +53,7 @@ class Bot:
         )
         self.ahead = timedelta()
         self.daily_pictures = 90
+        self.rules: Rules | None = None
         self.engine = ScriptedEngine()
         self.service: Service
         self._url = database_url(folder)
@@ -64,6 +65,7 @@ class Bot:
         self.service = Service(
             store=store,
             engine=self.engine,
+            rules=self.rules,
             daily_pictures=self.daily_pictures,
             clock=clock,
             sleep=clock.sleep,
@@ -234,6 +236,20 @@ async def test_a_person_over_quota_reads_when_it_reopens(server: DiscordServer, 
 
     assert message.text == (
         "Today's allowance of 9 pictures is used up. It reopens <t:1781049600:R>."
+    )
+
+
+async def test_people_of_a_server_share_its_allowance(server: DiscordServer, bot: Bot) -> None:
+    bot.rules = Rules(community=Limits(daily_count=12))
+    async with bot.running():
+        first = await server.slash("imagine", A_CAT)
+        await first.pictures()
+        other = await server.slash("imagine", A_CAT, user_id="43")
+        message = await other.message_when(lambda message: bool(message.text))
+
+    assert message.text == (
+        "Everybody here together has 3 pictures left today, out of 12. Ask for at most 3, "
+        "or come back when that allowance reopens <t:1781049600:R>."
     )
 
 

@@ -21,7 +21,10 @@ START_WITHIN_S = 300.0  # compiling the model on a small machine that is busy
 STOP_WITHIN_S = 40.0
 _LOOK_EVERY_S = 0.1
 
-_OURS = ("DISCORD_", "X_", "ENGINE_", "WEB_", "DAILY_", "DATA_", "DATABASE_", "LOG_")
+_OURS = (
+    *("DISCORD_", "X_", "ENGINE_", "WEB_", "DATA_", "DATABASE_", "LOG_", "DAILY_", "BURST_"),
+    *("COMMUNITY_", "BOT_", "JOBS_", "HISTORY_", "WORKER_", "TIERS"),
+)
 
 
 class BotProcess:

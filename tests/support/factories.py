@@ -32,6 +32,8 @@ def submission(
     address: Mapping[str, Json] | None = None,
     keep: tuple[int, ...] = (),
     preview: bool = False,
+    community: str | None = None,
+    tiers: frozenset[str] = frozenset(),
 ) -> Submission:
     """A submission of an event of its own, unless ``event_id`` says which."""
     return Submission(
@@ -46,6 +48,8 @@ def submission(
             preview=preview,
         ),
         address=address or {},
+        community=community,
+        tiers=tiers,
     )
 
 

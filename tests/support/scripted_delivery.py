@@ -15,8 +15,8 @@ class ScriptedDelivery:
     """Implements ``bot.jobs.Delivery`` without a platform.
 
     Each error put into ``errors`` fails one call of ``deliver``; ``progress_error`` fails
-    every ``show_progress``, ``apology_error`` every ``apologise``. Clear ``open`` to make
-    deliveries wait.
+    every ``show_progress``, ``apology_error`` every ``apologise``; ``arrived_count`` is what
+    ``deliver`` answers. Clear ``open`` to make deliveries wait.
     """
 
     def __init__(self) -> None:
@@ -28,6 +28,7 @@ class ScriptedDelivery:
         self.errors: deque[Exception] = deque()
         self.progress_error: Exception | None = None
         self.apology_error: Exception | None = None
+        self.arrived_count: int | None = None
         self.open = asyncio.Event()
         self.open.set()
 
@@ -37,12 +38,13 @@ class ScriptedDelivery:
         if self.progress_error:
             raise self.progress_error
 
-    async def deliver(self, job: Job, drawn: Drawn) -> None:
+    async def deliver(self, job: Job, drawn: Drawn) -> int | None:
         self.attempts.append(job)
         await self.open.wait()
         if self.errors:
             raise self.errors.popleft()
         self.delivered.append((job, drawn))
+        return self.arrived_count
 
     async def apologise(self, job: Job, error: Exception) -> None:
         self.apologies.append((job, error))

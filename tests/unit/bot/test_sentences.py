@@ -7,7 +7,14 @@ import pytest
 
 import bot.jobs
 import engine.api
-from bot.jobs import ClosingError, OverQuotaError, UndeliverableError
+from bot.jobs import (
+    ClosingError,
+    OverBurstError,
+    OverQuotaError,
+    Scope,
+    TooManyJobsError,
+    UndeliverableError,
+)
 from bot.sentences import EXPLANATIONS, explain, in_words, pictures, terminal_progress
 from engine.api import Drawing, EngineBusyError, InvalidRequestError, Queued
 
@@ -120,3 +127,55 @@ def test_the_terminal_says_what_goes_on_and_when_it_ends(
     event: Queued | Drawing, sentence: str
 ) -> None:
     assert terminal_progress(event) == sentence
+
+
+def test_a_used_up_allowance_of_a_community_and_of_the_bot_says_whose_it_is() -> None:
+    of_community = OverQuotaError(
+        allowance_count=500, left_count=0, reopens_at=MIDNIGHT, scope=Scope.COMMUNITY
+    )
+    of_bot = OverQuotaError(
+        allowance_count=9_000, left_count=4, reopens_at=MIDNIGHT, scope=Scope.BOT
+    )
+
+    assert explain(of_community, NOW) == (
+        "Today's allowance of 500 pictures for everybody here is used up. "
+        "It reopens at 00:00 UTC, in 3 h 12 min."
+    )
+    assert explain(of_bot, NOW) == (
+        "All people of this bot together have 4 pictures left today, out of 9,000. "
+        "Ask for at most 4, or come back when that allowance reopens at 00:00 UTC, in 3 h 12 min."
+    )
+
+
+def test_too_many_pictures_in_a_short_time_says_how_many_fit_and_when_all_do() -> None:
+    soon = NOW + timedelta(seconds=90)
+    some = OverBurstError(allowance_count=45, left_count=3, reopens_at=soon)
+    none = OverBurstError(allowance_count=45, left_count=0, reopens_at=soon, scope=Scope.COMMUNITY)
+
+    assert explain(some, NOW) == (
+        "You have asked for many pictures in a short time. "
+        "Ask for at most 3 now, or try again at 20:49 UTC, in 2 min."
+    )
+    assert explain(none, NOW, when=lambda moment: f"<t:{moment.timestamp():.0f}:R>") == (
+        "People here have asked for many pictures in a short time. "
+        "Try again <t:1781038170:R>. Nothing was taken from your allowance."
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "count", "sentence"),
+    [
+        (Scope.PERSON, 1, "1 request is waiting or being drawn for you"),
+        (Scope.COMMUNITY, 1_000, "1,000 requests are waiting or being drawn for people here"),
+        (Scope.BOT, 100_000, "100,000 requests are waiting or being drawn at this bot"),
+    ],
+)
+def test_too_many_jobs_says_whose_and_what_to_wait_for(
+    scope: Scope, count: int, sentence: str
+) -> None:
+    error = TooManyJobsError(allowance_count=count, left_count=0, reopens_at=None, scope=scope)
+
+    assert explain(error, NOW) == (
+        f"{sentence}, and more are not allowed at once. Try again when one is done. "
+        "Nothing was taken from your allowance."
+    )

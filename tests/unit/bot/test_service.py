@@ -12,15 +12,19 @@ from bot.jobs import (
     ClosingError,
     DeliveryError,
     DuplicateEventError,
+    JobId,
     JobState,
+    NotCancellableError,
     OverQuotaError,
     Platform,
+    Scope,
+    TooManyJobsError,
     UnavailableError,
     UndeliverableError,
 )
 from bot.sentences import explain
 from bot.service import FORGOTTEN_AFTER, Service, retry_pauses_s
-from bot.store import Store
+from bot.store import Limits, Rules, Store
 from bot.store.database import Database
 from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
 from tests.support.broken_database import allow_states, forbid_state
@@ -46,13 +50,15 @@ class House:
         self.clock = Clock()
         self.begin_anew()
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, *, rules: Rules | None = None, room: int = 64) -> None:
         self.engine = ScriptedEngine()
         self.delivery = ScriptedDelivery()
         self.service = Service(
             store=self.store,
             engine=self.engine,
+            rules=rules,
             daily_pictures=9,
+            room=room,
             clock=self.clock,
             sleep=self.clock.sleep,
         )
@@ -60,6 +66,15 @@ class House:
 
     async def restart(self) -> None:
         await self.service.close(grace_s=0)
+        self.begin_anew()
+        await self.service.start()
+
+    async def crash(self) -> None:
+        """Let the process die without a word: what it was doing stands still for ever."""
+        dead = self.service
+        for task in [*dead._running.values(), *dead._background]:  # pyright: ignore[reportPrivateUsage] # no process ends so
+            task.cancel()
+        await dead._feeder.close()  # pyright: ignore[reportPrivateUsage] # as above
         self.begin_anew()
         await self.service.start()
 
@@ -186,7 +201,7 @@ async def test_a_second_delivery_of_an_event_is_drawn_once(house: House) -> None
 async def test_a_failing_database_refuses_and_tells_the_admin_why(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await house.database.read(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1"))
+    await house.database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count=1"))
 
     with pytest.raises(UnavailableError) as refusal:
         await house.service.submit(submission(address={"big": "x" * 100_000}))
@@ -425,11 +440,11 @@ async def test_an_engine_that_closes_first_leaves_the_job_to_the_next_start(hous
     assert await house.left() == 6
 
 
-@pytest.mark.parametrize("to", ["drawing", "delivering", "failed"])
+@pytest.mark.parametrize("to", ["drawing", "delivering", "apologising"])
 async def test_when_the_database_fails_under_a_job_the_person_is_told_that_it_waits(
     house: House, tmp_path: Path, to: str
 ) -> None:
-    house.engine.errors.extend([DrawingFailedError("no")] if to == "failed" else [])
+    house.engine.errors.extend([DrawingFailedError("no")] if to == "apologising" else [])
     forbid_state(tmp_path / "imagine.db", to)
 
     job = await house.service.submit(submission())
@@ -505,3 +520,317 @@ async def test_fifty_people_at_once_are_all_served(house: House) -> None:
 def test_pauses_between_attempts_double_with_jitter() -> None:
     for pause_s, whole_s in zip(retry_pauses_s(), [2, 4, 8, 16], strict=True):
         assert whole_s / 2 <= pause_s <= whole_s
+
+
+# ------------------------------------------------------------------------------- more than fit
+
+
+async def test_no_more_pictures_are_with_the_engine_than_there_is_room_for(house: House) -> None:
+    house.begin_anew(rules=Rules(), room=6)
+    house.engine.open.clear()
+
+    jobs = [await house.service.submit(submission(picture_count=3)) for _ in range(20)]
+    await house.until_drawing(2)
+
+    states = [await house.state_of(job) for job in jobs]
+    assert states == [JobState.DRAWING] * 2 + [JobState.ACCEPTED] * 18
+    assert repr(house.service) == "<Service 2 jobs running>"
+
+    house.engine.open.set()
+    await until(lambda: len(house.delivery.delivered) == 20)
+
+
+async def test_whoever_waits_is_told_how_many_pictures_come_first(house: House) -> None:
+    house.begin_anew(rules=Rules(), room=3)
+    house.engine.open.clear()
+    await house.service.submit(submission(picture_count=3))
+    await house.until_drawing()
+    house.delivery.progress.clear()
+
+    await house.service.submit(submission(picture_count=2))
+    await until(lambda: bool(house.delivery.progress))
+
+    assert [repr(event) for event in house.delivery.progress] == ["Queued(pictures_ahead=3)"]
+
+
+async def test_waiting_jobs_are_drawn_in_fair_order(house: House) -> None:
+    house.begin_anew(rules=Rules(), room=1)
+    house.engine.open.clear()
+    for who, count in (("ada", 4), ("bob", 2), ("eve", 1)):
+        for _ in range(count):
+            await house.service.submit(submission(by=person(who), picture_count=1))
+
+    house.engine.open.set()
+    await until(lambda: len(house.delivery.delivered) == 7)
+
+    names = [job.submission.person.id for job, _ in house.delivery.delivered]
+    assert names == ["ada", "ada", "bob", "eve", "ada", "bob", "ada"]
+
+
+async def test_jobs_that_wait_outlive_the_process(house: House) -> None:
+    house.begin_anew(rules=Rules(), room=1)
+    house.engine.open.clear()
+    jobs = [await house.service.submit(submission(picture_count=1)) for _ in range(5)]
+
+    await house.restart()
+    await until(lambda: len(house.delivery.delivered) == 5)
+
+    assert {job.id for job, _ in house.delivery.delivered} == {job.id for job in jobs}
+
+
+async def test_a_platform_that_cannot_be_reached_keeps_no_other_from_drawing(
+    house: House,
+) -> None:
+    house.begin_anew(rules=Rules(), room=3)
+    on_x = ScriptedDelivery()
+    house.service.register(Platform.X, on_x)
+    on_x.open.clear()
+    for _ in range(3):
+        await house.service.submit(submission(by=person(platform=Platform.X)))
+    await until(lambda: len(on_x.attempts) == 3)
+
+    await house.service.submit(submission())
+    await until(lambda: len(house.delivery.delivered) == 1)
+
+    on_x.open.set()
+    await until(lambda: len(on_x.delivered) == 3)
+
+
+async def test_jobs_wait_in_the_store_while_the_database_cannot_hand_them_out(
+    house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.begin_anew(rules=Rules(), room=1)
+    house.engine.open.clear()
+    await house.service.submit(submission(picture_count=1))
+    await house.until_drawing()
+    await house.service.submit(submission(picture_count=1))
+    forbid_state(tmp_path / "imagine.db", "accepted")  # also while it stays so
+
+    house.engine.open.set()
+    await until(lambda: "no job taken up" in caplog.text)
+    allow_states(tmp_path / "imagine.db")
+
+    await until(lambda: len(house.delivery.delivered) == 2)
+
+
+async def test_two_hundred_people_at_once_exceed_no_limit(house: House) -> None:
+    house.begin_anew(rules=Rules(bot=Limits(jobs_count=30)), room=6)
+    house.engine.open.clear()
+    wanted = [submission(by=person(f"person-{n}"), picture_count=1) for n in range(200)]
+
+    results = await asyncio.gather(
+        *(house.service.submit(each) for each in wanted), return_exceptions=True
+    )
+
+    assert sum(isinstance(result, TooManyJobsError) for result in results) == 170
+    house.engine.open.set()
+    await until(lambda: len(house.delivery.delivered) == 30)
+    await until(lambda: repr(house.service) == "<Service 0 jobs running>")
+    left = await house.service.standing(person("person-0"))
+    assert left[Scope.BOT].jobs_left_count == 30
+
+
+# ------------------------------------------------------------------------------------- to cancel
+
+
+async def test_a_job_that_is_being_drawn_can_be_cancelled(house: House) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+
+    cancelled = await house.service.cancel(job.id, person())
+    await house.all_done()
+
+    assert cancelled.state is JobState.CANCELLED
+    assert await house.left() == 9
+    assert house.delivery.delivered == []
+    assert (house.delivery.apologies, house.delivery.postponed) == ([], [])
+
+
+async def test_a_job_that_waits_can_be_cancelled(house: House) -> None:
+    house.begin_anew(rules=Rules(person=Limits(daily_count=9)), room=1)
+    house.engine.open.clear()
+    await house.service.submit(submission(picture_count=1))
+    waiting = await house.service.submit(submission(picture_count=4))
+
+    await house.service.cancel(waiting.id, person())
+    house.engine.open.set()
+    await house.all_done()
+
+    assert await house.left() == 8
+    assert len(house.delivery.delivered) == 1
+
+
+async def test_what_is_done_or_anothers_or_unknown_cannot_be_cancelled(house: House) -> None:
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    for job_id, who in ((job.id, person()), (job.id, person("bob")), (JobId("no"), person())):
+        with pytest.raises(NotCancellableError) as refusal:
+            await house.service.cancel(job_id, who)
+        assert explain(refusal.value, house.clock()) == (
+            "There is nothing to cancel: the pictures are done or on their way, "
+            "or the request is not yours."
+        )
+    assert await house.left() == 6
+
+
+async def test_cancelling_says_so_when_the_database_fails(house: House, tmp_path: Path) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    forbid_state(tmp_path / "imagine.db", "cancelled")
+
+    with pytest.raises(UnavailableError):
+        await house.service.cancel(job.id, person())
+
+
+async def test_a_job_that_another_process_cancelled_ends_without_a_word(house: House) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+
+    await house.store.cancel(job.id, person(), now=house.clock())
+    house.engine.open.set()
+    await house.all_done()
+
+    assert house.delivery.delivered == []
+    assert (house.delivery.apologies, house.delivery.postponed) == ([], [])
+
+
+# ------------------------------------------------------------------------------------ of crashes
+
+
+async def test_a_job_that_was_being_drawn_when_the_bot_died_twice_is_given_up(
+    house: House,
+) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+    await house.crash()
+    house.engine.open.clear()
+    await house.until_drawing()
+
+    await house.crash()
+    await house.all_done()
+
+    assert house.engine.requests == []
+    assert await house.state_of(job) is JobState.FAILED
+    assert await house.left() == 9
+    assert house.said == [
+        (
+            "The bot broke down twice while it drew this, so it has given up. "
+            "Try other words or another seed. Nothing was taken from your allowance."
+        )
+    ]
+
+
+async def test_a_bot_that_stops_in_good_order_however_often_gives_up_nothing(
+    house: House,
+) -> None:
+    await house.service.submit(submission())
+    for _ in range(4):
+        house.engine.open.clear()
+        await house.restart()
+    await house.all_done()
+
+    assert len(house.delivery.delivered) + len(house.delivery.apologies) == 1
+    assert house.delivery.apologies == []
+
+
+async def test_what_was_drawn_when_the_bot_died_is_drawn_one_at_a_time(house: House) -> None:
+    house.begin_anew(rules=Rules())
+    house.engine.open.clear()
+    for number in range(3):
+        await house.service.submit(submission(seed=number))
+    await house.until_drawing(3)
+
+    await house.crash()
+    house.engine.open.clear()
+    await house.until_drawing(1)
+    new = await house.service.submit(submission(by=person("bob"), seed=9))
+    await house.until_drawing(2)
+
+    assert [request.seed == 9 for request in house.engine.requests] == [False, True]
+    house.engine.open.set()
+    await until(lambda: len(house.delivery.delivered) == 4)
+    assert await house.state_of(new) is JobState.DELIVERED
+
+
+async def test_an_apology_that_was_not_made_is_made_by_the_next_start(house: House) -> None:
+    job = await house.service.submit(submission())
+    await house.store.give_back(
+        job.id, reason="EngineBusyError: busy", label="engine_busy", now=house.clock()
+    )
+    await house.crash()
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.FAILED
+    assert house.said == [
+        (
+            "Too many pictures are waiting to be drawn just now. "
+            "Try again at 12:01 UTC, in 1 min. Nothing was taken from your allowance."
+        )
+    ]
+    ((told, _),) = house.delivery.apologies
+    assert told.attempt_count == 1
+
+
+async def test_an_apology_that_fails_is_tried_again_and_each_time_counted(house: House) -> None:
+    house.engine.errors.append(DrawingFailedError("no"))
+    house.delivery.apology_error = DeliveryError("503")
+
+    await house.service.submit(submission())
+    await house.all_done()
+
+    assert [job.attempt_count for job, _ in house.delivery.apologies] == [0, 1, 2, 3, 4]
+
+
+async def test_an_apology_that_cannot_arrive_is_tried_once(house: House) -> None:
+    house.engine.errors.append(DrawingFailedError("no"))
+    house.delivery.apology_error = UndeliverableError("channel gone")
+
+    job = await house.service.submit(submission())
+    await house.all_done()
+
+    assert len(house.delivery.apologies) == 1
+    assert await house.state_of(job) is JobState.FAILED
+
+
+# --------------------------------------------------------------------- paid for, kept, forgotten
+
+
+async def test_only_pictures_that_arrived_are_paid_for(house: House) -> None:
+    house.delivery.arrived_count = 2
+
+    await house.service.submit(submission(picture_count=5))
+    await house.all_done()
+
+    assert await house.left() == 7
+
+
+async def test_delivered_pictures_are_kept_with_their_tokens(house: House) -> None:
+    job = await house.service.submit(submission(picture_count=2))
+    await house.all_done()
+
+    (past,) = await house.store.history(person())
+    assert [(picture.rank, picture.index) for picture in past.pictures] == [(1, 1), (2, 0)]
+    assert await house.store.picture_tokens(job.id, 1) == (1,) * 64
+
+
+async def test_old_jobs_are_forgotten_at_the_start(house: House) -> None:
+    await house.service.submit(submission())
+    await house.all_done()
+    await house.service.close(grace_s=0)
+    house.clock.advance(timedelta(days=91))
+
+    house.service = Service(
+        store=house.store,
+        engine=house.engine,
+        history_kept_for=timedelta(days=90),
+        clock=house.clock,
+    )
+    await house.service.start()
+
+    async with asyncio.timeout(20):
+        while await house.store.history(person()):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.002)

@@ -160,7 +160,65 @@ def test_the_example_file_can_be_used_as_it_is(reads: Reads) -> None:
 def test_the_readme_tells_the_true_defaults() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
 
-    for name in ("DAILY_PICTURES", "DATA_DIR", "WEB_PORT", "ENGINE_SLOTS", "ENGINE_DEVICES"):
+    for name in (
+        *("DAILY_PICTURES", "BURST_PICTURES", "BURST_REFILL_S", "JOBS_AT_ONCE", "HISTORY_DAYS"),
+        *("COMMUNITY_DAILY_PICTURES", "COMMUNITY_JOBS_AT_ONCE", "BOT_DAILY_PICTURES"),
+        *(
+            "BOT_JOBS_AT_ONCE",
+            "WORKER_NAME",
+            "DATA_DIR",
+            "WEB_PORT",
+            "ENGINE_SLOTS",
+            "ENGINE_DEVICES",
+        ),
+    ):
         row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
         default = Settings.model_fields[name.lower()].default
         assert row.split("|")[3].strip(" `") == str(default)
+
+
+def test_tiers_are_read_from_json(reads: Reads) -> None:
+    settings = reads(TIERS='{"friend": {"daily_pictures": 500, "burst_refill_s": 0.5}}')
+
+    friend = settings.tiers["friend"]
+    assert (friend.daily_pictures, friend.burst_refill_s, friend.jobs_at_once) == (500, 0.5, None)
+
+
+@pytest.mark.parametrize("value", ["friend", "[]", '{"unlimited": {}}'])
+def test_tiers_that_are_no_tiers_are_refused_with_an_example(reads: Reads, value: str) -> None:
+    assert problems(reads, TIERS=value) == (
+        (
+            'TIERS must look like {"friend": {"daily_pictures": 500, "jobs_at_once": 20}}; '
+            'the tier "unlimited" is there without it.'
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "value", ['{"friend": {"daily": 5}}', '{"friend": {"jobs_at_once": -1}}', '{"friend": 7}']
+)
+def test_limits_of_a_tier_that_cannot_be_right_are_refused(reads: Reads, value: str) -> None:
+    assert problems(reads, TIERS=value) == (
+        'TIERS must look like {"friend": {"daily_pictures": 500, "jobs_at_once": 20}}.',
+    )
+
+
+def test_a_burst_has_room_for_the_biggest_request(reads: Reads) -> None:
+    assert problems(reads, BURST_PICTURES="9") == (
+        (
+            "BURST_PICTURES must be 0 (no limit) or at least 16: so many can be asked for in one "
+            "request."
+        ),
+    )
+    assert reads(BURST_PICTURES="0").burst_pictures == 0
+    assert reads(BURST_PICTURES="16").burst_pictures == 16
+
+
+def test_a_mistyped_limit_is_refused(reads: Reads) -> None:
+    assert problems(reads, BURST_PICTURE="5", COMMUNITY_DAILY="5") == (
+        "BURST_PICTURE in the environment is not a setting: did you mean BURST_PICTURES?",
+        (
+            "COMMUNITY_DAILY in the environment is not a setting: "
+            "did you mean COMMUNITY_DAILY_PICTURES?"
+        ),
+    )

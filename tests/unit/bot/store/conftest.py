@@ -6,16 +6,14 @@ import pytest
 
 from bot.store import Store
 from bot.store.database import Database
-from tests.support.factories import database_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = await Database.open(database_url(tmp_path))
+async def database(any_database_url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(any_database_url)
     yield opened
     await opened.close()
 

@@ -4,6 +4,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import make_url
 
 from bot.store import Store, StoreError
 from tests.support.factories import database_url
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.store.database import Database
+    from tests.support.postgres import PostgresServer
+
+
+ONLY_SQLITE = pytest.mark.parametrize("any_database_url", ["sqlite"], indirect=True)
 
 
 async def refusal(url: str) -> str:
@@ -78,11 +83,12 @@ async def test_a_database_without_permission_to_write_says_so(tmp_path: Path) ->
     )
 
 
+@ONLY_SQLITE
 async def test_a_full_disk_undoes_the_transaction_and_says_so(
     database: Database, store: Store, tmp_path: Path
 ) -> None:
     await store.write_cursor("name", "before")
-    await database.read(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count=1"))
+    await database.write(lambda connection: connection.exec_driver_sql("PRAGMA max_page_count=1"))
 
     with pytest.raises(StoreError) as raised:
         await store.write_cursor("name", "x" * 100_000)
@@ -95,8 +101,6 @@ async def test_a_full_disk_undoes_the_transaction_and_says_so(
 
 
 async def test_a_database_that_cannot_be_reached_keeps_its_password_to_itself() -> None:
-    pytest.importorskip("asyncpg")
-
     sentence = await refusal("postgresql://somebody:secret@127.0.0.1:1/name")
 
     assert sentence == (
@@ -113,6 +117,7 @@ async def test_a_driver_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch
     )
 
 
+@ONLY_SQLITE
 async def test_settings_that_keep_the_data_safe_are_on(database: Database) -> None:
     pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
 
@@ -124,3 +129,31 @@ async def test_settings_that_keep_the_data_safe_are_on(database: Database) -> No
     ]
 
     assert [value.scalar() for value in values] == ["wal", 2, 1, 10_000]
+
+
+async def test_a_postgresql_that_knows_no_such_database_says_which(
+    postgres: PostgresServer,
+) -> None:
+    url = postgres.url("nowhere")
+
+    assert await refusal(url) == (
+        f"The database {make_url(url).render_as_string()} cannot be used "
+        "(InvalidCatalogNameError): check DATABASE_URL."
+    )
+
+
+@pytest.mark.parametrize("any_database_url", ["postgresql"], indirect=True)
+async def test_a_postgresql_that_goes_away_fails_one_call_and_comes_back(
+    store: Store, postgres: PostgresServer
+) -> None:
+    await store.write_cursor("name", "before")
+
+    postgres.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    with pytest.raises(StoreError, match="cannot be used"):
+        await store.write_cursor("name", "lost")
+
+    await store.write_cursor("name", "after")
+    assert await store.read_cursor("name") == "after"
