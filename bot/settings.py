@@ -254,11 +254,11 @@ class Settings(BaseSettings):
         _setting(
             "be a whole number from 1 to 256",
             "Pictures drawn at once; more need more memory.",
-            "9",
+            "20",
             ge=1,
             le=256,
         ),
-    ] = 9
+    ] = 20
     engine_devices: Annotated[
         str,
         _setting(

@@ -8,6 +8,7 @@ The family of errors::
     EngineError                 anything the engine can raise
     ├── InvalidRequestError     the request itself is wrong; nothing was queued
     ├── CheckpointError         the weights cannot be used
+    │   └── FetchError          ... or not be fetched (``engine.sources.files``)
     ├── EngineBusyError         the waiting line is full; try again later
     ├── EngineClosedError       the engine was closed before the pictures were done
     └── DrawingFailedError      the engine broke while it was drawing

@@ -93,11 +93,11 @@ class Width(NamedTuple):
     """How much of the state a program of the token loop works on.
 
     Attributes:
-        count: The first so many slots.
+        slot_count: The first so many slots.
         length: The first so many places of the cache.
     """
 
-    count: int
+    slot_count: int
     length: int
 
 
@@ -133,7 +133,7 @@ class TokenLoop:
         self.whole = list(programs)[-1]
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{width.count}x{width.length}" for width in self._programs)
+        shown = ", ".join(f"{width.slot_count}x{width.length}" for width in self._programs)
         return f"<TokenLoop {shown}>"
 
     @property
@@ -141,9 +141,9 @@ class TokenLoop:
         """To be compiled."""
         return list(self._programs.values())
 
-    def narrowest(self, count: int, length: int) -> Program:
+    def narrowest(self, slot_count: int, length: int) -> Program:
         """The cheapest program that covers so many slots and places."""
-        fitting = [w for w in self._programs if w.count >= count and w.length >= length]
+        fitting = [w for w in self._programs if w.slot_count >= slot_count and w.length >= length]
         return self._programs[min(fitting)]
 
     def keep_equal(self, evidence_of: Callable[[Program], bytes]) -> None:
@@ -159,4 +159,4 @@ class TokenLoop:
         for width in [w for w in self._programs if w != self.whole]:
             if evidence_of(self._programs[width]) != truth:
                 del self._programs[width]
-                logger.info("width given up count=%d length=%d", width.count, width.length)
+                logger.info("width given up slots=%d length=%d", width.slot_count, width.length)

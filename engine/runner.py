@@ -320,11 +320,11 @@ def _new_pictures(
 ) -> NewPictures:
     by_slot = {placement.slot: placement for placement in placements}
 
-    def each(value: Callable[[Placement], float], dtype: Any) -> NDArray[Any]:
+    def each(value: Callable[[Placement], float], dtype: Any) -> Array:
         filled = (value(by_slot[slot]) if slot in by_slot else 0 for slot in range(slot_count))
-        return np.fromiter(filled, dtype, slot_count)
+        return jnp.asarray(np.fromiter(filled, dtype, slot_count))
 
-    def option(field: str, dtype: Any) -> Any:
+    def option(field: str, dtype: Any) -> Array:
         return each(lambda placement: _option(placement.options, field, config), dtype)
 
     tokens = np.zeros((slot_count, config.image_length), np.int32)
@@ -332,7 +332,7 @@ def _new_pictures(
         tokens[placement.slot, : len(placement.keep)] = placement.keep
     return NewPictures(
         is_new=each(lambda _: True, np.bool_),
-        tokens=tokens,
+        tokens=jnp.asarray(tokens),
         kept_count=each(lambda placement: len(placement.keep), np.int32),
         seed=each(lambda placement: placement.seed, np.uint32),
         picture_index=each(lambda placement: placement.index, np.int32),

@@ -25,7 +25,7 @@ from bot.clock import utc_now
 from bot.jobs import Person, Platform, Submission
 from bot.service import Service
 from bot.store import Limits, Rules, Store
-from engine.api import DrawRequest
+from engine.api import DrawRequest, Priority
 from tests.support.factories import database_url
 from tests.support.scripted_engine import ScriptedEngine, drawn
 
@@ -53,8 +53,10 @@ class PacedEngine(ScriptedEngine):
         super().__init__()
         self._drawn = drawn(DrawRequest(prompt="an avocado armchair", picture_count=4, seed=1))
 
-    async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
-        del request
+    async def draw(
+        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
+    ) -> AsyncGenerator[DrawEvent]:
+        del request, requester, priority
         await asyncio.sleep(0.4)
         yield self._drawn
 

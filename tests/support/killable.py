@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bot.jobs import DuplicateEventError, OverQuotaError, Person, Platform, Submission
 from bot.service import Service
 from bot.store import Store
-from engine.api import DrawingFailedError, DrawRequest
+from engine.api import DrawingFailedError, DrawRequest, Priority
 from tests.support.scripted_engine import ScriptedEngine
 
 if TYPE_CHECKING:
@@ -155,8 +155,10 @@ class BurningEngine(ScriptedEngine):
         self._fuse = fuse
         self._pause_s = pause_s
 
-    async def draw(self, request: DrawRequest) -> AsyncGenerator[DrawEvent]:
-        async for event in super().draw(request):
+    async def draw(
+        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
+    ) -> AsyncGenerator[DrawEvent]:
+        async for event in super().draw(request, requester=requester, priority=priority):
             await asyncio.sleep(self._pause_s)
             self._fuse.point()
             if request.prompt.startswith("broken"):

@@ -550,7 +550,9 @@ async def test_whoever_waits_is_told_how_many_pictures_come_first(house: House) 
     await house.service.submit(submission(picture_count=2))
     await until(lambda: bool(house.delivery.progress))
 
-    assert [repr(event) for event in house.delivery.progress] == ["Queued(pictures_ahead=3)"]
+    assert [repr(event) for event in house.delivery.progress] == [
+        "Queued(pictures_ahead=3, eta_s=None)"
+    ]
 
 
 async def test_waiting_jobs_are_drawn_in_fair_order(house: House) -> None:
