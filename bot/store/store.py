@@ -14,6 +14,7 @@ from bot.store.database import Database
 from bot.store.quotas import day_of, left_count
 from bot.store.rows import job_of
 from bot.store.tables import cursors, jobs
+from bot.store.x_records import XRecords
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -47,6 +48,11 @@ class Store:
     async def close(self) -> None:
         """Let running transactions end and close all connections."""
         await self._database.close()
+
+    @property
+    def x(self) -> XRecords:
+        """The tables of the X adapter, in the same database."""
+        return XRecords(self._database)
 
     async def accept(self, submission: Submission, *, now: datetime, allowance_count: int) -> Job:
         """Store a submission as a job and take its pictures from the person's day.
