@@ -165,17 +165,41 @@ class XRecords:
 
         await self._database.write(use_case)
 
-    async def send_back(self, root_id: int, *, not_before: datetime, now: datetime) -> None:
-        """Put a mention back into the line: the engine had no room for it."""
+    async def begin_drawing(self, root_id: int, *, now: datetime) -> None:
+        """Note that the service gets it; does nothing if it is not waiting for that."""
 
         async def use_case(connection: AsyncConnection) -> None:
-            await sql.move(
-                connection,
-                root_id,
-                MentionState.SEEN,
-                now,
-                not_before=not_before,
-                round_count=x_mentions.c.round_count + 1,
+            await connection.execute(
+                x_mentions.update()
+                .where(x_mentions.c.root_id == root_id, x_mentions.c.state == MentionState.SEEN)
+                .values(state=MentionState.DRAWING, updated_at=now)
+            )
+
+        await self._database.write(use_case)
+
+    async def send_back(
+        self, root_id: int, *, not_before: datetime, now: datetime, is_new_round: bool = False
+    ) -> None:
+        """Put a mention back into the line.
+
+        Args:
+            root_id: The mention.
+            not_before: When to look at it again.
+            now: The present.
+            is_new_round: The service has used up its event: the next needs another id.
+        """
+
+        async def use_case(connection: AsyncConnection) -> None:
+            waiting = [MentionState.SEEN, MentionState.DRAWING]
+            await connection.execute(
+                x_mentions.update()
+                .where(x_mentions.c.root_id == root_id, x_mentions.c.state.in_(waiting))
+                .values(
+                    state=MentionState.SEEN,
+                    updated_at=now,
+                    not_before=not_before,
+                    round_count=x_mentions.c.round_count + int(is_new_round),
+                )
             )
 
         await self._database.write(use_case)

@@ -23,7 +23,7 @@ from bot.store.x_states import (
 from bot.store.x_tables import IS_LIVE, x_attempts, x_gaps, x_mentions, x_people, x_spend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from sqlalchemy import Row, Select
@@ -149,7 +149,15 @@ async def set_cursor(connection: AsyncConnection, name: str, value: int) -> None
 async def first_gap(connection: AsyncConnection) -> Gap | None:
     """What an earlier walk left."""
     row = (await connection.execute(select(x_gaps).order_by(x_gaps.c.hi_id).limit(1))).first()
-    return None if row is None else Gap(**row._asdict())
+    if row is None:
+        return None
+    return Gap(
+        lo_id=row.lo_id,
+        hi_id=row.hi_id,
+        next_until_id=row.next_until_id,
+        read_count=row.read_count,
+        is_search=row.is_search,
+    )
 
 
 async def spend(connection: AsyncConnection, cost: Cost, day: date) -> None:
@@ -251,7 +259,6 @@ def fair_query(limit: int, now: datetime) -> Select[Any]:
 
 def record_of(row: Row[Any]) -> MentionRecord:
     """The mention that a row of ``_WITH_ATTEMPT`` holds."""
-    fields: Mapping[str, Any] = row._mapping  # noqa: SLF001 (SQLAlchemy's public name)
     return MentionRecord(
         root_id=row.root_id,
         latest_id=row.latest_id,
@@ -270,7 +277,7 @@ def record_of(row: Row[Any]) -> MentionRecord:
         media=_media_of(row),
         reply_id=row.reply_id,
         seen_at=row.seen_at,
-        attempt=_attempt_of(fields),
+        attempt=_attempt_of(row),
     )
 
 
@@ -280,15 +287,15 @@ def _media_of(row: Row[Any]) -> Media | None:
     return Media(id=row.media_id, expires_at=row.media_expires_at, is_described=row.is_described)
 
 
-def _attempt_of(fields: Mapping[str, Any]) -> Attempt | None:
-    if fields["attempt_number"] is None:
+def _attempt_of(row: Row[Any]) -> Attempt | None:
+    if row.attempt_number is None:
         return None
     return Attempt(
-        number=fields["attempt_number"],
-        target_id=fields["attempt_target_id"],
-        text=fields["attempt_text"],
-        started_at=fields["attempt_started_at"],
-        look_count=fields["attempt_look_count"],
-        doubted_at=fields["attempt_doubted_at"],
-        next_look_at=fields["attempt_next_look_at"],
+        number=row.attempt_number,
+        target_id=row.attempt_target_id,
+        text=row.attempt_text,
+        started_at=row.attempt_started_at,
+        look_count=row.attempt_look_count,
+        doubted_at=row.attempt_doubted_at,
+        next_look_at=row.attempt_next_look_at,
     )

@@ -123,6 +123,7 @@ class TweepyApi:
             span,
             "/2/tweets/search/recent",
             size=SEARCH_PAGE_SIZE,
+            token_name="next_token",  # noqa: S106 (the name of a parameter)
         )
 
     async def _page(
@@ -133,12 +134,19 @@ class TweepyApi:
         route: str,
         *,
         size: int = PAGE_SIZE,
+        token_name: str = "pagination_token",  # noqa: S107 (the name of a parameter)
     ) -> Page:
         # Without the bot's own token every post read would cost five times as much;
         # expansions would bill every author.
+        options = {
+            "since_id": span.since_id or None,
+            "until_id": span.until_id,
+            token_name: span.page_token,
+        }
+        given = {name: value for name, value in options.items() if value is not None}
         with self._border():
             answer = await call(
-                subject, max_results=size, tweet_fields=_POST_FIELDS, user_auth=True, **_asked(span)
+                subject, max_results=size, tweet_fields=_POST_FIELDS, user_auth=True, **given
             )
             return _as_page(answer, self._limit_counts.get(route))
 
@@ -197,24 +205,25 @@ class TweepyApi:
     @contextmanager
     def _border(self, *, creates: bool = False) -> Generator[None]:
         """Turn every foreign exception into one of the four of ``bot.x.api``."""
-        now = self._clock()
         try:
             yield
         except tweepy.HTTPException as error:
             told: Any = error
             why = "; ".join(map(str, told.api_messages)) or str(error)
             status, headers = told.response.status, told.response.headers
-            raise verdicts.refusal(status, why, headers, creates=creates, now=now) from error
+            raise verdicts.refusal(
+                status, why, headers, creates=creates, now=self._clock()
+            ) from error
         except aiohttp.ClientResponseError as error:
             headers = error.headers or {}
             raise verdicts.refusal(
-                error.status, error.message, headers, creates=creates, now=now
+                error.status, error.message, headers, creates=creates, now=self._clock()
             ) from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise verdicts.doubt("X cannot be reached", creates=False, now=now) from error
+            raise verdicts.doubt("X cannot be reached", creates=False, now=self._clock()) from error
         except _FOREIGN as error:
             why = f"{type(error).__name__} {error}"
-            raise verdicts.doubt(why, creates=creates, now=now) from error
+            raise verdicts.doubt(why, creates=creates, now=self._clock()) from error
 
 
 class _StreamedBodies:
@@ -265,15 +274,6 @@ def _turned_to(base: URL) -> aiohttp.ClientMiddlewareType:
         return await send(request)
 
     return turn
-
-
-def _asked(span: Span) -> dict[str, object]:
-    options = {
-        "since_id": span.since_id or None,
-        "until_id": span.until_id,
-        "pagination_token": span.page_token,
-    }
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _data(answer: Any) -> Mapping[str, Any]:
