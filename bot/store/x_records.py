@@ -9,7 +9,6 @@ from sqlalchemy import func, select
 
 from bot.store import x_statements as sql
 from bot.store.quotas import day_of
-from bot.store.tables import cursors
 from bot.store.x_states import (
     OPEN,
     WAITING_TO_POST,
@@ -60,9 +59,7 @@ class XRecords:
         """How far the mentions were read."""
 
         async def use_case(connection: AsyncConnection) -> Reading:
-            rows = await connection.execute(
-                select(cursors).where(cursors.c.name.in_([sql.CURSOR, sql.FLOOR]))
-            )
+            rows = await connection.execute(sql.CURSORS)
             values = {row.name: int(row.value) for row in rows}
             return Reading(
                 cursor=values.get(sql.CURSOR),
@@ -119,8 +116,7 @@ class XRecords:
         """One mention with its live attempt."""
 
         async def use_case(connection: AsyncConnection) -> MentionRecord | None:
-            row = (await connection.execute(sql.mention_query(root_id))).first()
-            return None if row is None else sql.record_of(row)
+            return await sql.mention(connection, root_id)
 
         return await self._database.read(use_case)
 
@@ -137,11 +133,11 @@ class XRecords:
         """The mentions to look at next, fair among authors, while there is room for them."""
 
         async def use_case(connection: AsyncConnection) -> list[MentionRecord]:
-            under_way_count = await connection.scalar(sql.under_way_count_query()) or 0
+            under_way_count = await connection.scalar(sql.UNDER_WAY_COUNT) or 0
             room = max_under_way - under_way_count
             if room <= 0:
                 return []
-            rows = await connection.execute(sql.fair_query(room, now))
+            rows = await connection.execute(sql.NEXT_SEEN, {"now": now, "room": room})
             return [sql.record_of(row) for row in rows]
 
         return await self._database.read(use_case)
@@ -208,8 +204,7 @@ class XRecords:
         """Say ``sentence`` instead of pictures; of an attempt in doubt, if it is not out."""
 
         async def use_case(connection: AsyncConnection) -> None:
-            row = (await connection.execute(sql.mention_query(root_id))).one()
-            state = sql.record_of(row).state
+            state = (await sql.known_mention(connection, root_id)).state
             if state in {MentionState.SEEN, MentionState.DRAWING}:
                 await sql.move(connection, root_id, MentionState.SAYING, now, sentence=sentence)
             elif state in OPEN:
@@ -329,8 +324,7 @@ class XRecords:
         """
 
         async def use_case(connection: AsyncConnection) -> Begun:
-            row = (await connection.execute(sql.mention_query(root_id))).one()
-            mention = sql.record_of(row)
+            mention = await sql.known_mention(connection, root_id)
             if mention.state not in WAITING_TO_POST:
                 return Begun(is_begun=False)
             known = await sql.person(connection, mention.author_id)
@@ -479,8 +473,8 @@ class XRecords:
             await sql.spend(connection, cost, day_of(now))
             await sql.move(connection, root_id, to, now, reason=reason)
             if blocked_until is not None:
-                row = (await connection.execute(sql.mention_query(root_id))).one()
-                await sql.note_person(connection, row.author_id, blocked_until=blocked_until)
+                author_id = (await sql.known_mention(connection, root_id)).author_id
+                await sql.note_person(connection, author_id, blocked_until=blocked_until)
 
         await self._database.write(use_case)
 
@@ -547,8 +541,8 @@ class XRecords:
                 return
             await sql.move(connection, mention.root_id, MentionState.DRAWING, now)
             if is_in_doubt:
-                row = (await connection.execute(sql.mention_query(mention.root_id))).one()
-                await sql.insert_attempt(connection, sql.record_of(row), "", "", now)
+                known = await sql.known_mention(connection, mention.root_id)
+                await sql.insert_attempt(connection, known, "", "", now)
                 await sql.move(connection, mention.root_id, MentionState.POSTING, now)
 
         await self._database.write(use_case)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
 
 from bot.store.errors import StoreError
 from bot.store.statements import insert_if_new
@@ -38,6 +38,27 @@ _LIVE_ATTEMPT = and_(x_attempts.c.root_id == x_mentions.c.root_id, IS_LIVE)
 _WITH_ATTEMPT = select(
     x_mentions, *(column.label(f"attempt_{column.name}") for column in x_attempts.c)
 ).select_from(x_mentions.outerjoin(x_attempts, _LIVE_ATTEMPT))
+
+
+# What is asked again and again is put together once.
+CURSORS = select(cursors).where(cursors.c.name.in_([CURSOR, FLOOR]))
+FIRST_GAP = select(x_gaps).order_by(x_gaps.c.hi_id).limit(1)
+MENTION = _WITH_ATTEMPT.where(x_mentions.c.root_id == bindparam("root_id"))
+UNDER_WAY_COUNT = select(func.count()).where(x_mentions.c.state.in_(sorted(UNDER_WAY)))
+# The first waiting mention of each author, then the second of each: authors take turns.
+NEXT_SEEN = (
+    _WITH_ATTEMPT.where(
+        x_mentions.c.state == MentionState.SEEN,
+        or_(x_mentions.c.not_before.is_(None), x_mentions.c.not_before <= bindparam("now")),
+    )
+    .order_by(
+        func.row_number().over(partition_by=x_mentions.c.author_id, order_by=x_mentions.c.root_id),
+        x_mentions.c.root_id,
+    )
+    .limit(bindparam("room"))
+)
+_PERSON = select(x_people).where(x_people.c.author_id == bindparam("author_id"))
+_SPENT = select(func.sum(x_spend.c.micros)).where(x_spend.c.day == bindparam("day"))
 
 
 class IllegalMentionMoveError(StoreError):
@@ -148,7 +169,7 @@ async def set_cursor(connection: AsyncConnection, name: str, value: int) -> None
 
 async def first_gap(connection: AsyncConnection) -> Gap | None:
     """What an earlier walk left."""
-    row = (await connection.execute(select(x_gaps).order_by(x_gaps.c.hi_id).limit(1))).first()
+    row = (await connection.execute(FIRST_GAP)).first()
     if row is None:
         return None
     return Gap(
@@ -174,8 +195,7 @@ async def spend(connection: AsyncConnection, cost: Cost, day: date) -> None:
 
 async def spent_micros(connection: AsyncConnection, day: date) -> int:
     """What a day has cost so far."""
-    total = await connection.scalar(select(func.sum(x_spend.c.micros)).where(x_spend.c.day == day))
-    return int(total or 0)
+    return int(await connection.scalar(_SPENT, {"day": day}) or 0)
 
 
 async def note_person(connection: AsyncConnection, author_id: str, **values: Any) -> None:
@@ -188,8 +208,7 @@ async def note_person(connection: AsyncConnection, author_id: str, **values: Any
 
 async def person(connection: AsyncConnection, author_id: str) -> Row[Any] | None:
     """What is remembered about an author."""
-    rows = await connection.execute(select(x_people).where(x_people.c.author_id == author_id))
-    return rows.first()
+    return (await connection.execute(_PERSON, {"author_id": author_id})).first()
 
 
 async def drop_waiting(connection: AsyncConnection, author_id: str, now: datetime) -> None:
@@ -200,6 +219,24 @@ async def drop_waiting(connection: AsyncConnection, author_id: str, now: datetim
         .where(x_mentions.c.author_id == author_id, x_mentions.c.state.in_(waiting))
         .values(state=MentionState.OPTED_OUT, updated_at=now, prompt="", sentence=None)
     )
+
+
+async def mention(connection: AsyncConnection, root_id: int) -> MentionRecord | None:
+    """One mention with its live attempt."""
+    row = (await connection.execute(MENTION, {"root_id": root_id})).first()
+    return None if row is None else record_of(row)
+
+
+async def known_mention(connection: AsyncConnection, root_id: int) -> MentionRecord:
+    """One mention with its live attempt.
+
+    Raises:
+        LookupError: There is none.
+    """
+    record = await mention(connection, root_id)
+    if record is None:
+        raise LookupError(f"no mention {root_id}")
+    return record
 
 
 async def insert_attempt(
@@ -229,32 +266,9 @@ async def change_live_attempt(connection: AsyncConnection, root_id: int, **value
     )
 
 
-def mention_query(root_id: int) -> Select[Any]:
-    """One mention with its live attempt."""
-    return _WITH_ATTEMPT.where(x_mentions.c.root_id == root_id)
-
-
 def in_states_query(states: Sequence[MentionState]) -> Select[Any]:
     """Mentions in these states, oldest first."""
     return _WITH_ATTEMPT.where(x_mentions.c.state.in_(states)).order_by(x_mentions.c.root_id)
-
-
-def under_way_count_query() -> Select[int]:
-    """How many mentions somebody works on."""
-    return select(func.count()).where(x_mentions.c.state.in_(sorted(UNDER_WAY)))
-
-
-def fair_query(limit: int, now: datetime) -> Select[Any]:
-    """The next mentions to look at: the first of each author, then the second of each."""
-    turn = func.row_number().over(
-        partition_by=x_mentions.c.author_id, order_by=x_mentions.c.root_id
-    )
-    is_due = or_(x_mentions.c.not_before.is_(None), x_mentions.c.not_before <= now)
-    return (
-        _WITH_ATTEMPT.where(x_mentions.c.state == MentionState.SEEN, is_due)
-        .order_by(turn, x_mentions.c.root_id)
-        .limit(limit)
-    )
 
 
 def record_of(row: Row[Any]) -> MentionRecord:

@@ -36,11 +36,11 @@ class _InlineConnection:
         self._connection = connection
         self.dialect = connection.dialect
 
-    async def execute(self, statement: Any) -> Any:
-        return self._connection.execute(statement)
+    async def execute(self, statement: Any, values: Any = None) -> Any:
+        return self._connection.execute(statement, values)
 
-    async def scalar(self, statement: Any) -> Any:
-        return self._connection.scalar(statement)
+    async def scalar(self, statement: Any, values: Any = None) -> Any:
+        return self._connection.scalar(statement, values)
 
     async def scalars(self, statement: Any) -> Any:
         return self._connection.scalars(statement)

@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from tests.support.inline_database import InlineDatabase
     from tests.support.x_world import StoredPost
 
+_STILL_OPEN = select(x_mentions.c.root_id).where(x_mentions.c.state.in_(sorted(OPEN)))
 NEVER = 1 << 60
 MIDNIGHT = datetime(2026, 6, 10, tzinfo=UTC)
-LOOK_EVERY_S = 20.0
+LOOK_EVERY_S = 45.0
 HORIZON_S = 40 * 3600.0
 # What people write; none of it may come back in a reply.
 WORDS = "a zebra {n} for #friends, see https://example.com/{n} or $TSLA"
@@ -165,7 +166,7 @@ class History:
             api_secret="",
             access_token="",
             access_token_secret="",
-            poll_interval_s=30.0,
+            poll_interval_s=60.0,
             daily_usd=plan.daily_usd,
             posts_per_15_min=plan.posts_per_15_min,
             reachable_count=min(plan.reachable_count, 700),
@@ -272,8 +273,7 @@ class History:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            is_all_seen = people.done() and self._is_all_stored()
-            if is_all_seen and not self._open_count():
+            if people.done() and not self._open_count() and self._is_all_stored():
                 return
             if loop.time() > HORIZON_S:
                 self.problems.append("I3: something is never over")
@@ -290,8 +290,7 @@ class History:
         return int(rows[0].value) if rows else 0
 
     def _open_count(self) -> int:
-        query = select(x_mentions.c.root_id).where(x_mentions.c.state.in_(sorted(OPEN)))
-        return len(self._database.rows(query))
+        return len(self._database.rows(_STILL_OPEN))
 
     def _named(self) -> list[StoredPost]:
         """What the bot was to read: the first versions, shown and still there."""

@@ -406,9 +406,7 @@ class XWorld:
         rest.sort(key=lambda post: post.id, reverse=True)
         return self._page(call, rest, size, until, query.get("tweet.fields", ""))
 
-    def _page(
-        self, call: str, rest: list[StoredPost], size: int, until: int, asked: str
-    ) -> Answer:
+    def _page(self, call: str, rest: list[StoredPost], size: int, until: int, asked: str) -> Answer:
         shown = [post for post in rest[:size] if not post.is_deleted]
         meta: dict[str, Any] = {"result_count": len(shown)}
         if len(rest) > size:
@@ -420,7 +418,9 @@ class XWorld:
         self._bill(call, [post.id for post in shown])
         meta |= {"newest_id": str(shown[0].id), "oldest_id": str(shown[-1].id)}
         fields = (ALWAYS_SENT | set(asked.split(","))) - self.withheld
-        return Answer(200, {"data": [self._as_sent(post, fields) for post in shown], "meta": meta}, {})
+        return Answer(
+            200, {"data": [self._as_sent(post, fields) for post in shown], "meta": meta}, {}
+        )
 
     def _as_sent(self, post: StoredPost, fields: set[str]) -> dict[str, Any]:
         names = NEW_NAMES if self.uses_new_names else {}
