@@ -27,7 +27,6 @@ from bot.x.mentions import UnreadablePostError
 from bot.x.outbox import Outbox
 from bot.x.pictures import for_timeline
 from bot.x.polling import MentionPoll
-from bot.x.prices import Call
 from bot.x.replies import Answer
 from bot.x.tasks import Tasks
 from bot.x.walks import IncompleteWalkError
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from engine.api import Drawing, Drawn, Queued
 
     Connect = Callable[[], XApi]
+    Through = Callable[[Callable[[], Awaitable[Account]]], Awaitable[Account]]
 
 _ACCOUNT = "x.account"
 
@@ -165,22 +165,22 @@ class XAdapter:
     # --- listening
 
     async def _who_am_i(self, api: XApi, gates: Gates) -> Account:
-        """Ask whose keys these are; if today's money is used up, believe the last answer."""
-        price = self._config.prices.cost(Call.USER)
-        now = self._clock()
-        if await gates.budget.open_at(price.micros, now) > now:
+        """Ask whose keys these are; if X may not be asked, believe its last answer."""
+        if not await gates.account.is_open():
             stored = await self._cursors.read_cursor(_ACCOUNT)
             if stored is None:
-                raise PausedError("the day's money is used up", retry_at=now)
+                raise PausedError("X may not be asked yet", retry_at=self._clock())
             account_id, _, username = stored.partition(" ")
             return Account(id=account_id, username=username)
-        await self._records.spend(price, now=now)
-        me = await api.who_am_i()
+        return await self._asked(api, gates.account.try_once)
+
+    async def _asked(self, api: XApi, gate: Through) -> Account:
+        me = await gate(api.who_am_i)
         await self._cursors.write_cursor(_ACCOUNT, f"{me.id} {me.username}")
         return me
 
     async def _connect_later(self, api: XApi, gates: Gates) -> None:
-        self._listen(api, gates, await gates.account.call(api.who_am_i))
+        self._listen(api, gates, await self._asked(api, gates.account.call))
 
     def _listen(self, api: XApi, gates: Gates, me: Account) -> None:
         looks = Looks(

@@ -9,8 +9,9 @@ closed
 * while the last 15 minutes or 3 hours hold as many posts as X allows,
 * until midnight (UTC), when the day's money is used up.
 
-What a gate is closed for survives a restart: a new process does not ask X what the old one
-was told.
+A moment that X named survives a restart: a new process does not ask what the old one was
+told. A pause of our own choosing does not: who has repaired the keys or bought credit starts
+the bot again and need not wait.
 """
 
 from __future__ import annotations
@@ -65,9 +66,11 @@ class Pauses:
             pause = error.retry_at - self._clock()
             until = self._clock() + max(pause, min(pause * 2**streak, MAX_PAUSE))
         self._until[kind] = max(await self._read(kind), until)
-        level = logging.ERROR if isinstance(error, CredentialsError) else logging.WARNING
+        is_broken = isinstance(error, CredentialsError)
+        level = logging.ERROR if is_broken else logging.WARNING
         _log.log(level, "x paused kind=%s until=%s reason=%s", kind, self._until[kind], error)
-        await self._cursors.write_cursor(_key(kind), self._until[kind].isoformat())
+        if not is_broken and not error.is_growing:  # X said how long
+            await self._cursors.write_cursor(_key(kind), self._until[kind].isoformat())
 
     def succeed(self, name: str) -> None:
         """Forget how long pauses had become: a call has worked."""
@@ -185,6 +188,10 @@ class Gate:
             except PausedError as error:
                 await self._pauses.begin(self._name, error)
                 raise
+
+    async def is_open(self) -> bool:
+        """Whether a call would be let through at once."""
+        return await self._open_at() <= self._clock()
 
     async def _once(self, action: Callable[[], Awaitable[Result]]) -> Result:
         await self._wait()

@@ -38,11 +38,15 @@ RETRY_PAUSE_S = 4.0
 
 @dataclass(slots=True)
 class Ledger:
-    """What survives: jobs by event, and the errors that the next drawings end with."""
+    """What survives: jobs by event, and the errors that the next drawings end with.
+
+    ``stumble`` may refuse a submission.
+    """
 
     allowance_count: int = 1_000_000
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     errors: deque[Exception] = field(default_factory=deque[Exception])
+    stumble: Callable[[Submission], Exception | None] = lambda _: None
     used: dict[tuple[str, object], int] = field(default_factory=dict[tuple[str, object], int])
 
     @property
@@ -93,6 +97,8 @@ class Desk:
 
     async def submit(self, submission: Submission) -> Job:
         await self._point()
+        if (error := self.ledger.stumble(submission)) is not None:
+            raise error
         if submission.event_id in self.ledger.jobs:
             raise DuplicateEventError(self.ledger.jobs[submission.event_id])
         self._take(submission)

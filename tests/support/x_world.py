@@ -76,6 +76,7 @@ class Fault:
     Attributes:
         is_committed: The work is done before the answer is lost.
         late_s: The work is done so many seconds later.
+        reset_in_s: A rate limit that is over after so many seconds.
     """
 
     kind: Literal["answer", "html", "null", "errors", "badjson", "reset", "hang", "truncated"]
@@ -84,6 +85,7 @@ class Fault:
     status: int = 503
     detail: str = "Service Unavailable"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    reset_in_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,6 +170,7 @@ class XWorld:
     Attributes:
         calls: Every call, in order.
         violations: What a well-behaved bot would not have done.
+        closed_until: When, in seconds, a rate limit of which the bot was told is over.
         spend_micros: What each UTC day has cost.
         mention_lag_s: How long new mentions stay hidden from timelines.
         own_lag_s: How long new posts of the bot stay hidden from its own timeline.
@@ -184,7 +187,7 @@ class XWorld:
         self._last_id = 0
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._used: defaultdict[str, list[float]] = defaultdict(list)
-        self._closed_until: dict[str, float] = {}
+        self.closed_until: dict[str, float] = {}
         self._tokens: dict[str, tuple[int, datetime]] = {}
         self._late: list[tuple[datetime, Mapping[str, Any]]] = []
         self._billed: set[tuple[str, str, int]] = set()
@@ -287,7 +290,7 @@ class XWorld:
         self._settle()
         self.calls.append(call)
         now_s = self.clock().timestamp()
-        if now_s < self._closed_until.get(call, 0):
+        if now_s < self.closed_until.get(call, 0):
             self.violations.append(f"{call} before the rate limit was over")
         if self._is_over_limit(call, now_s):
             return Served(self._sealed(call, problem(429, "Too Many Requests")), None)
@@ -298,16 +301,17 @@ class XWorld:
             act()
         if fault.late_s is not None:
             self._late.append((self.clock() + timedelta(seconds=fault.late_s), late))
-        reset = fault.headers.get("x-rate-limit-reset")
-        if fault.status == 429 and reset is not None:
-            self._closed_until[call] = float(reset)
-        answer = problem(fault.status, fault.detail)
-        return Served(answer._replace(headers=dict(fault.headers)), fault)
+        headers = dict(fault.headers)
+        if fault.reset_in_s is not None:
+            headers["x-rate-limit-reset"] = f"{now_s + fault.reset_in_s:.0f}"
+        if fault.status == 429 and "x-rate-limit-reset" in headers:
+            self.closed_until[call] = float(headers["x-rate-limit-reset"])
+        return Served(problem(fault.status, fault.detail)._replace(headers=headers), fault)
 
     def _is_over_limit(self, call: str, now_s: float) -> bool:
         self._used[call] = [moment for moment in self._used[call] if moment > now_s - WINDOW_S]
         if len(self._used[call]) >= self.limits[call]:
-            self._closed_until[call] = self._reset_s(call)
+            self.closed_until[call] = self._reset_s(call)
             return True
         self._used[call].append(now_s)
         return False
@@ -366,7 +370,7 @@ class XWorld:
         if post is None or post.is_deleted:
             return Answer(200, {"errors": [{"title": "Not Found Error"}]}, {})
         self._bill(LOOKUP, [post.id])
-        return Answer(200, {"data": self._as_sent(post, ALWAYS_SENT)}, {})
+        return Answer(200, {"data": self._as_sent(post, ALWAYS_SENT, is_fresh=True)}, {})
 
     def _shown_posts(self) -> list[StoredPost]:
         """Posts whose index has caught up; of an edited one the newest version."""
@@ -422,10 +426,15 @@ class XWorld:
             200, {"data": [self._as_sent(post, fields) for post in shown], "meta": meta}, {}
         )
 
-    def _as_sent(self, post: StoredPost, fields: set[str]) -> dict[str, Any]:
+    def _as_sent(
+        self, post: StoredPost, fields: set[str], *, is_fresh: bool = False
+    ) -> dict[str, Any]:
+        """A post with the fields that were asked for; an index may not know its newest version."""
         names = NEW_NAMES if self.uses_new_names else {}
         versions = [
-            str(version.id) for version in self.posts.values() if version.root_id == post.root_id
+            str(version.id)
+            for version in self.posts.values()
+            if version.root_id == post.root_id and (is_fresh or version.shown_at <= self.clock())
         ]
         whole = post.as_json(versions)
         return {names.get(name, name): value for name, value in whole.items() if name in fields}
