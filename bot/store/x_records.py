@@ -137,7 +137,8 @@ class XRecords:
             room = max_under_way - under_way_count
             if room <= 0:
                 return []
-            rows = await connection.execute(sql.NEXT_SEEN, {"now": now, "room": room})
+            values = {"now": now, "recent": now - sql.RECENT, "room": room}
+            rows = await connection.execute(sql.NEXT_SEEN, values)
             return [sql.record_of(row) for row in rows]
 
         return await self._database.read(use_case)
@@ -232,14 +233,15 @@ class XRecords:
 
         return await self._database.write(use_case)
 
-    async def count_in_conversation(self, conversation_id: str, author_id: str) -> int:
-        """How many mentions of an author in a conversation were not ignored."""
+    async def count_in_conversation(self, mention: MentionRecord) -> int:
+        """How many mentions of its author in its conversation, up to it, were not ignored."""
         query = (
             select(func.count())
             .select_from(x_mentions)
             .where(
-                x_mentions.c.author_id == author_id,
-                x_mentions.c.conversation_id == conversation_id,
+                x_mentions.c.author_id == mention.author_id,
+                x_mentions.c.root_id <= mention.root_id,
+                x_mentions.c.conversation_id == mention.conversation_id,
                 x_mentions.c.state != MentionState.IGNORED,
             )
         )

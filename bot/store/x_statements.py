@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
@@ -45,16 +46,26 @@ CURSORS = select(cursors).where(cursors.c.name.in_([CURSOR, FLOOR]))
 FIRST_GAP = select(x_gaps).order_by(x_gaps.c.hi_id).limit(1)
 MENTION = _WITH_ATTEMPT.where(x_mentions.c.root_id == bindparam("root_id"))
 UNDER_WAY_COUNT = select(func.count()).where(x_mentions.c.state.in_(sorted(UNDER_WAY)))
-# The first waiting mention of each author, then the second of each: authors take turns.
+# Authors take turns: an author's first mention in an hour comes before anyone's second.
+RECENT = timedelta(hours=1)
+_served = x_mentions.alias("served")
+_SERVED_COUNT = (
+    select(func.count())
+    .where(
+        _served.c.author_id == x_mentions.c.author_id,
+        _served.c.state.not_in([MentionState.SEEN, MentionState.IGNORED]),
+        _served.c.updated_at > bindparam("recent"),
+    )
+    .correlate(x_mentions)
+    .scalar_subquery()
+)
+_PLACE = func.row_number().over(partition_by=x_mentions.c.author_id, order_by=x_mentions.c.root_id)
 NEXT_SEEN = (
     _WITH_ATTEMPT.where(
         x_mentions.c.state == MentionState.SEEN,
         or_(x_mentions.c.not_before.is_(None), x_mentions.c.not_before <= bindparam("now")),
     )
-    .order_by(
-        func.row_number().over(partition_by=x_mentions.c.author_id, order_by=x_mentions.c.root_id),
-        x_mentions.c.root_id,
-    )
+    .order_by(_PLACE + _SERVED_COUNT, x_mentions.c.root_id)
     .limit(bindparam("room"))
 )
 _PERSON = select(x_people).where(x_people.c.author_id == bindparam("author_id"))

@@ -188,9 +188,7 @@ class Intake:
 
     async def _is_over_cap(self, mention: MentionRecord) -> bool:
         """Whether this conversation has had its answers; the mention itself is counted."""
-        count = await self._records.count_in_conversation(
-            mention.conversation_id, mention.author_id
-        )
+        count = await self._records.count_in_conversation(mention)
         return count > self._config.answers_per_conversation
 
     async def _end(self, mention: MentionRecord, to: MentionState, reason: str | None) -> None:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.pool import StaticPool
 
-import bot.store.x_tables  # noqa: F401 (so that its tables are known)
 from bot.store.failures import translated
-from bot.store.tables import metadata
+from bot.store.x_tables import x_mentions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -55,7 +54,8 @@ class InlineDatabase:
             URL, poolclass=StaticPool, connect_args={"check_same_thread": False}
         )
         event.listen(self._engine, "connect", _prepare)
-        metadata.create_all(self._engine)
+        self._metadata = x_mentions.metadata  # with all tables of the store
+        self._metadata.create_all(self._engine)
 
     async def read(self, use_case: UseCase[T]) -> T:
         return await self.write(use_case)
@@ -67,13 +67,13 @@ class InlineDatabase:
     def clear(self) -> None:
         """Empty all tables."""
         with self._engine.begin() as connection:
-            for table in reversed(metadata.sorted_tables):
+            for table in reversed(self._metadata.sorted_tables):
                 connection.execute(table.delete())
 
     def rows(self, query: Any) -> list[Any]:
         """What a test wants to see."""
         with self._engine.begin() as connection:
-            return list(connection.execute(query))
+            return [*connection.execute(query).all()]
 
     def close(self) -> None:
         self._engine.dispose()

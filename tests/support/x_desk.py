@@ -146,10 +146,7 @@ class Desk:
     async def _carry_out(self, job: Job) -> None:
         assert self.delivery is not None
         try:
-            await self.is_open.wait()
-            await self._sleep(self._draw_s)
-            if self.ledger.errors:
-                raise self.ledger.errors.popleft()
+            await self._draw()
             await self._deliver(job)
         except StoreError:
             return  # the job waits for the next start
@@ -162,6 +159,12 @@ class Desk:
                 self.failures.append(again)
         else:
             await self._end(job, JobState.DELIVERED)
+
+    async def _draw(self) -> None:
+        await self.is_open.wait()
+        await self._sleep(self._draw_s)
+        if self.ledger.errors:
+            raise self.ledger.errors.popleft()
 
     async def _deliver(self, job: Job) -> None:
         assert self.delivery is not None

@@ -122,6 +122,11 @@ class Fuse:
         self._left_count = burns_at
         self.is_burned = asyncio.Event()
 
+    def burn(self) -> None:
+        """Let the process die now."""
+        self._left_count = 0
+        self.is_burned.set()
+
     async def point(self) -> None:
         self._left_count -= 1
         if self._left_count > 0:
@@ -215,32 +220,38 @@ class History:
 
     def _do(self, event: Event) -> None:
         author = AUTHORS[event.which % len(AUTHORS)]
-        words = WORDS.format(n=len(self._asked))
-        earlier = self._asked[event.which % len(self._asked)] if self._asked else None
+        words = f"@imagine_bot {WORDS.format(n=len(self._asked))}"
         match event.kind:
             case "mention":
-                self._asked.append(self.world.mention(author, f"@imagine_bot {words}"))
+                self._asked.append(self.world.mention(author, words))
             case "burst":
-                for number in range(4 + event.which):
-                    name = f"crowd{number}"
-                    self._asked.append(self.world.mention(name, f"@imagine_bot {words}"))
-            case "stop" | "start" | "help" | "delete":
-                self.world.mention(author, f"@imagine_bot {event.kind}")
-            case "implicit" if self.world.bot_posts():
-                answered = self.world.bot_posts()[-1]
-                if not answered.is_deleted:
-                    self.world.reply(author, f"thanks {words}", to=str(answered.id))
+                crowd = [f"crowd{number}" for number in range(4 + event.which)]
+                self._asked += [self.world.mention(name, words) for name in crowd]
             case "tag":
                 self.world.tag_in_photo(author, "look at this")
-            case "retweet" if earlier:
-                self.world.retweet(author, earlier)
-            case "edit" if earlier and not self.world.posts[int(earlier)].is_deleted:
-                self.world.edit(earlier, f"@imagine_bot {words}, better")
-            case "vanish" if earlier:
-                self.world.delete(earlier)
             case "block":
                 self.world.blockers.add(author)
-            case "restrict" if earlier:
+            case "stop" | "start" | "help" | "delete":
+                self.world.mention(author, f"@imagine_bot {event.kind}")
+            case _ if self._asked:
+                self._do_to(event.kind, author, self._asked[event.which % len(self._asked)])
+            case _:
+                pass
+
+    def _do_to(self, kind: str, author: str, earlier: str) -> None:
+        """Do something to a mention that was made before."""
+        replies = self.world.replies_to(earlier)
+        is_there = not self.world.posts[int(earlier)].is_deleted
+        match kind:
+            case "implicit" if replies and not replies[0].is_deleted:
+                self.world.reply(author, "thanks, zebra", to=str(replies[0].id))
+            case "retweet":
+                self.world.retweet(author, earlier)
+            case "edit" if is_there:
+                self.world.edit(earlier, "@imagine_bot a better zebra")
+            case "vanish":
+                self.world.delete(earlier)
+            case "restrict":
                 self.world.posts[int(earlier)].is_restricted = True
             case _:
                 pass
@@ -284,7 +295,7 @@ class History:
 
     async def _carry_away(self, alive: set[asyncio.Task[Any]], fuse: Fuse) -> None:
         """End the process without letting it do anything more."""
-        fuse._left_count = 0  # noqa: SLF001 (ours)
+        fuse._left_count = 0
         fuse.is_burned.set()
         current = asyncio.current_task()
         body = [task for task in asyncio.all_tasks() - alive if task is not current]
@@ -320,10 +331,8 @@ class History:
         floor = self._cursor("x.floor")
         return [
             post
-            for post in self.world._shown_posts()  # noqa: SLF001 (ours)
-            if self.world._is_mention(post)  # noqa: SLF001 (ours)
-            and post.root_id > floor
-            and not post.is_deleted
+            for post in self.world._shown_posts()
+            if self.world._is_mention(post) and post.root_id > floor and not post.is_deleted
         ]
 
     def _is_all_stored(self) -> bool:
@@ -425,8 +434,11 @@ _ERRORS = {
     "failed": lambda: DrawingFailedError("It broke."),
 }
 
-LOST = [Fault(kind=kind) for kind in ("null", "errors", "badjson", "reset", "hang", "truncated")]
-LOST += [Fault(kind="html", status=502), Fault(kind="answer", status=503)]
+LOST = [
+    *(Fault(kind=kind) for kind in ("null", "errors", "badjson", "reset", "hang", "truncated")),
+    Fault(kind="html", status=502),
+    Fault(kind="answer", status=503),
+]
 COMMITTED = [Fault(kind=fault.kind, status=fault.status, is_committed=True) for fault in LOST]
 LATE = [late(fault, seconds) for fault in LOST[:3] for seconds in (10, 70, 200)]
 REFUSED = [

@@ -46,8 +46,15 @@ ACCESS_TOKEN = "4242-loopback-access-token"
 ACCESS_TOKEN_SECRET = "loopback-access-token-secret"
 SIGNED_BASE = "https://api.twitter.com"
 
+_BODIES = {
+    "html": ("<html>Something went wrong</html>", "text/html"),
+    "null": ("null", "application/json"),
+    "errors": ('{"errors": [{"title": "Wrong"}]}', "application/json"),
+    "badjson": ("{", "application/json"),
+}
 _KNOWN_QUERY = {
-    "max_results", "since_id", "until_id", "pagination_token", "next_token", "tweet.fields", "query",
+    "max_results", "since_id", "until_id", "pagination_token", "next_token", "tweet.fields",
+    "query",
 }  # fmt: skip
 
 
@@ -133,27 +140,19 @@ class XServer:
     async def _spoilt(
         self, answer: Answer, fault: Fault, request: web.Request
     ) -> web.StreamResponse:
-        match fault.kind:
-            case "answer":
-                return _on_wire(answer, self.date)
-            case "html":
-                page = "<html>Something went wrong</html>"
-                return web.Response(status=fault.status, text=page, content_type="text/html")
-            case "null":
-                return web.json_response(None, status=201)
-            case "errors":
-                return web.json_response({"errors": [{"title": "Something"}]})
-            case "badjson":
-                return web.Response(status=201, text="{", content_type="application/json")
-            case "hang":
-                await self._ending.wait()
-                return web.Response()
-            case "truncated":
-                await _cut_off(request)
-            case "reset":
-                pass
+        if fault.kind == "answer":
+            return _on_wire(answer, self.date)
+        if fault.kind in _BODIES:
+            status = fault.status if fault.kind == "html" else 201
+            text, content_type = _BODIES[fault.kind]
+            return web.Response(status=status, text=text, content_type=content_type)
+        if fault.kind == "hang":
+            await self._ending.wait()
+            return web.Response()
+        if fault.kind == "truncated":
+            await _cut_off(request)
         assert request.transport is not None
-        request.transport.abort()
+        request.transport.abort()  # a reset
         return web.Response()
 
 

@@ -66,6 +66,7 @@ DELETED = "You attempted to reply to a Tweet that is deleted or not visible to y
 RESTRICTED = "The original Tweet author restricted who can reply to this Tweet."
 BLOCKED = "You have been blocked from the author of this post."
 EDITED = "You can not reply to this version: there is a newer version of this post."
+UNFIT = "Your Tweet text is too long, or your media IDs are invalid."
 DUPLICATE = "You are not allowed to create a Tweet with duplicate content."
 
 
@@ -149,12 +150,12 @@ class Answer(NamedTuple):
     """What X would send: a status, a body, headers."""
 
     status: int
-    body: Any
+    body: dict[str, Any]
     headers: dict[str, str]
 
     @property
     def detail(self) -> str:
-        return str(self.body.get("detail", "")) if isinstance(self.body, dict) else ""
+        return str(self.body.get("detail", ""))
 
 
 class Served(NamedTuple):
@@ -344,7 +345,7 @@ class XWorld:
         return Answer(200, {"data": data}, {})
 
     def mentions(self, account_id: str, query: Mapping[str, str]) -> Answer:
-        rows = [post for post in self._shown_posts() if self._is_mention(post)]
+        rows = self.shown_mentions()
         reachable = sorted(rows, key=lambda post: post.id, reverse=True)[: self.reachable_count]
         return self._timeline(MENTIONS, account_id, query, reachable, least=5)
 
@@ -361,8 +362,7 @@ class XWorld:
         oldest = self.clock() - timedelta(days=7)
         if int(query.get("since_id", 0)) and moment_of(int(query["since_id"])) < oldest:
             return problem(400, "'since_id' must be a tweet id created after 7 days ago")
-        rows = [post for post in self._shown_posts() if self._is_mention(post)]
-        rows = [post for post in rows if moment_of(post.id) >= oldest]
+        rows = [post for post in self.shown_mentions() if moment_of(post.id) >= oldest]
         return self._timeline(SEARCH, BOT_ID, query, rows, least=10)
 
     def lookup(self, post_id: str) -> Answer:
@@ -379,6 +379,10 @@ class XWorld:
             if post.shown_at <= self.clock():
                 newest[post.root_id] = post
         return list(newest.values())
+
+    def shown_mentions(self) -> list[StoredPost]:
+        """What is to be read on the timeline of mentions."""
+        return [post for post in self._shown_posts() if self._is_mention(post)]
 
     @staticmethod
     def _is_mention(post: StoredPost) -> bool:
@@ -500,25 +504,26 @@ class XWorld:
         parent = self.posts.get(to_id)
         if parent is None or parent.is_deleted:
             return problem(403, DELETED)
-        if parent.author in self.blockers:
-            return problem(403, BLOCKED)
         if not parent.explicitly_names(BOT_NAME):
             self.violations.append(f"a reply to {to_id}, whose author did not ask")
-            return problem(403, NOT_MENTIONED)
-        if parent.is_restricted:
-            return problem(403, RESTRICTED)
-        if any(post.root_id == parent.root_id and post.id > to_id for post in self.posts.values()):
-            return problem(403, EDITED)
-        if any(post.text == text for post in self.bot_posts()):
-            return problem(403, DUPLICATE)
-        unknown = [
-            media_id
-            for media_id in media_ids
-            if media_id not in self.media or self.media[media_id].expires_at <= self.clock()
-        ]
-        if len(text) > 280 or len(media_ids) > 4 or unknown:
-            return problem(400, "Your Tweet text is too long, or your media IDs are invalid.")
-        return None
+        is_old = any(
+            post.root_id == parent.root_id and post.id > to_id for post in self.posts.values()
+        )
+        objections = {
+            BLOCKED: parent.author in self.blockers,
+            NOT_MENTIONED: not parent.explicitly_names(BOT_NAME),
+            RESTRICTED: parent.is_restricted,
+            EDITED: is_old,
+            DUPLICATE: any(post.text == text for post in self.bot_posts()),
+        }
+        for words, holds in objections.items():
+            if holds:
+                return problem(403, words)
+        return None if self._fits(text, media_ids) else problem(400, UNFIT)
+
+    def _fits(self, text: str, media_ids: list[str]) -> bool:
+        kept = {name for name, media in self.media.items() if media.expires_at > self.clock()}
+        return len(text) <= 280 and len(media_ids) <= 4 and kept >= {*media_ids}
 
     def _note_manners(self, body: Mapping[str, Any], media: tuple[StoredMedia, ...]) -> None:
         if _UNWELCOME.search(body["text"]):

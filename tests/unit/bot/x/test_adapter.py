@@ -266,9 +266,7 @@ async def test_a_job_from_before_the_records_is_looked_for_before_it_is_posted(l
 async def old_job(desk: Desk, post_id: str) -> Job:
     desk.is_open.clear()
     address = {"mention_id": post_id, "root_id": post_id, "author_id": "5001"}
-    asked = submission(
-        by=Person(platform=Platform.X, id="5001"), event_id=post_id, address=address
-    )
+    asked = submission(by=Person(platform=Platform.X, id="5001"), event_id=post_id, address=address)
     return replace(await desk.submit(asked), attempt_count=1)
 
 

@@ -17,8 +17,8 @@ from bot.x.api import (
     UnknownOutcomeError,
 )
 from bot.x.client import TweepyApi
-from tests.support.scripted_engine import solid_png
 from tests.support.clock import NOON
+from tests.support.scripted_engine import solid_png
 from tests.support.x_line import x_config
 from tests.support.x_server import XServer
 from tests.support.x_world import (

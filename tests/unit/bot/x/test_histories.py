@@ -73,7 +73,9 @@ bad_others = st.builds(
     st.sampled_from(HARMLESS),
 )
 # A 401 at the start ends the process with a sentence, and no history goes on.
-bad_starts = st.builds(BadCall, st.integers(0, LAST_S), st.just(ME), st.sampled_from([*LOST, REFUSED[0]]))
+bad_starts = st.builds(
+    BadCall, st.integers(0, LAST_S), st.just(ME), st.sampled_from([*LOST, REFUSED[0]])
+)
 plans = st.builds(
     Plan,
     events=st.lists(events, min_size=1, max_size=6),

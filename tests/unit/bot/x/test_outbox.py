@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
@@ -47,7 +47,7 @@ def is_sent(line: Line) -> bool:
     return [row.outcome for row in attempts(line)][-1:] == ["sent"]
 
 
-def attempts(line: Line) -> list[object]:
+def attempts(line: Line) -> list[Any]:
     return line.database.rows(select(x_attempts).order_by(x_attempts.c.number))
 
 
@@ -99,8 +99,8 @@ async def test_a_reply_that_did_not_go_out_is_posted_again_after_all_looks(
     first, second = attempts(line)
     assert len(line.world.replies_to(post_id)) == 1
     assert line.world.calls.count(OWN_POSTS) == 3
-    assert (first.outcome, second.outcome) == ("absent", "sent")  # pyright: ignore[reportAttributeAccessIssue] (a row)
-    assert first.body_sha256 == second.body_sha256  # pyright: ignore[reportAttributeAccessIssue] (a row)
+    assert (first.outcome, second.outcome) == ("absent", "sent")
+    assert first.body_sha256 == second.body_sha256
     assert line.world.calls.count(UPLOAD) == line.world.calls.count(METADATA) == 1
 
 
@@ -152,7 +152,7 @@ async def test_duplicate_content_is_a_hint_that_the_reply_is_out(line: Line) -> 
 async def test_the_database_forbids_a_second_live_attempt(line: Line) -> None:
     await answered(line)
     (attempt,) = attempts(line)
-    values = dict(attempt._mapping) | {"number": 2, "outcome": None}  # type: ignore[attr-defined]
+    values = attempt._asdict() | {"number": 2, "outcome": None}
 
     with pytest.raises(IntegrityError, match="UNIQUE"):
         line.database.rows(x_attempts.insert().values(**values).returning(x_attempts.c.number))
