@@ -109,7 +109,7 @@ class Settings(BaseSettings):
             "mention=0.001 own_post=0.001 post=0.005 user=0.01 alt_text=0.005 reply=0.01 "
             "delete=0.01",
         ),
-    ] = ""
+    ] = "mention=0.001 own_post=0.001 post=0.005 user=0.01 alt_text=0.005 reply=0.01 delete=0.01"
     x_posts_per_15_min: Annotated[
         int,
         _setting(

@@ -53,7 +53,7 @@ _STILL_OPEN = select(x_mentions.c.root_id).where(x_mentions.c.state.in_(sorted(O
 NEVER = 1 << 60
 MIDNIGHT = datetime(2026, 6, 10, tzinfo=UTC)
 LOOK_EVERY_S = 45.0
-HORIZON_S = 40 * 3600.0
+HORIZON_S = 80 * 3600.0
 # What people write; none of it may come back in a reply.
 WORDS = "a zebra {n} for #friends, see https://example.com/{n} or $TSLA"
 SECRETS = ("zebra", "friends", "example", "TSLA")
@@ -185,7 +185,8 @@ class History:
             api_secret="",
             access_token="",
             access_token_secret="",
-            poll_interval_s=60.0,
+            # Who is out of money waits for days.
+            poll_interval_s=1800.0 if plan.daily_usd else 60.0,
             daily_usd=plan.daily_usd,
             posts_per_15_min=plan.posts_per_15_min,
             reachable_count=min(plan.reachable_count, 700),
@@ -306,7 +307,7 @@ class History:
     async def _until_all_is_over(self, people: asyncio.Task[None]) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(600.0 if self.plan.daily_usd else LOOK_EVERY_S)
             if people.done() and not self._open_count() and self._is_all_stored():
                 return
             if loop.time() > HORIZON_S:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.x.api import Account
 from bot.store.x_states import NewMention
+from bot.x.api import Account
 from bot.x.mentions import UnreadablePostError, newest_version, read_mention, reply_target_ids
 
 ME = Account(id="42", username="imagine_bot")
