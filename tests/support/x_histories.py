@@ -99,6 +99,7 @@ class Plan:
     reachable_count: int = 800
     has_stuck_tokens: bool = False
     uses_new_names: bool = False
+    forbids_duplicates: bool = False
     daily_usd: float = 0.0
     posts_per_15_min: int = 100
     starts_s_before_midnight: int = 600
@@ -180,6 +181,7 @@ class History:
         self.world.reachable_count = plan.reachable_count
         self.world.has_stuck_tokens = plan.has_stuck_tokens
         self.world.uses_new_names = plan.uses_new_names
+        self.world.forbids_duplicates = plan.forbids_duplicates
         self._config = XConfig(
             api_key="",
             api_secret="",
@@ -296,8 +298,7 @@ class History:
 
     async def _carry_away(self, alive: set[asyncio.Task[Any]], fuse: Fuse) -> None:
         """End the process without letting it do anything more."""
-        fuse._left_count = 0
-        fuse.is_burned.set()
+        fuse.burn()
         current = asyncio.current_task()
         body = [task for task in asyncio.all_tasks() - alive if task is not current]
         for task in body:
@@ -332,8 +333,8 @@ class History:
         floor = self._cursor("x.floor")
         return [
             post
-            for post in self.world._shown_posts()
-            if self.world._is_mention(post) and post.root_id > floor and not post.is_deleted
+            for post in self.world.shown_mentions()
+            if post.root_id > floor and not post.is_deleted
         ]
 
     def _is_all_stored(self) -> bool:

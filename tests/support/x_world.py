@@ -178,6 +178,8 @@ class XWorld:
         hidden_looks: How often the bot's own posts are served without its newest one.
         withheld: Fields that are no longer sent.
         uses_new_names: The dialect of ``post.fields``.
+        forbids_duplicates: A text that was posted before is refused. It is not known whether X
+            does so for replies with pictures, so no promise may rest on it.
         has_stuck_tokens: Page tokens lead to the page that they stand on.
         token_life_s: Page tokens expire.
     """
@@ -206,6 +208,7 @@ class XWorld:
         self.withheld: set[str] = set()
         self.uses_new_names = False
         self.has_stuck_tokens = False
+        self.forbids_duplicates = True
         self.token_life_s = 600.0
         self.name = BOT_NAME
 
@@ -514,7 +517,8 @@ class XWorld:
             NOT_MENTIONED: not parent.explicitly_names(BOT_NAME),
             RESTRICTED: parent.is_restricted,
             EDITED: is_old,
-            DUPLICATE: any(post.text == text for post in self.bot_posts()),
+            DUPLICATE: self.forbids_duplicates
+            and any(post.text == text for post in self.bot_posts()),
         }
         for words, holds in objections.items():
             if holds:

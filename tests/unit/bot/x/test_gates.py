@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -33,10 +34,8 @@ def store() -> Iterator[Store]:
     database.close()
 
 
-def gates(store: Store, clock: Clock, **changes: float) -> Gates:
-    config = XConfig(
-        api_key="", api_secret="", access_token="", access_token_secret="", daily_usd=0.4, **changes
-    )
+def gates(store: Store, clock: Clock) -> Gates:
+    config = replace(CONFIG, daily_usd=0.4)
     return Gates(config, store.x, store, clock=clock, sleep=clock.sleep)
 
 

@@ -89,6 +89,7 @@ plans = st.builds(
     reachable_count=st.sampled_from([800, 800, 6]),
     has_stuck_tokens=st.booleans(),
     uses_new_names=st.booleans(),
+    forbids_duplicates=st.sampled_from([False, False, True]),
     daily_usd=st.sampled_from([0.0, 0.0, 0.0, 0.4]),
     posts_per_15_min=st.sampled_from([100, 100, 2]),
 )
