@@ -6,11 +6,12 @@ RUN_STAMP := $(VENV)/.run.stamp
 DEV_STAMP := $(VENV)/.dev.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench train eval-demo lock clean
+.PHONY: help run test soak lint bench train eval-demo lock clean
 
 help:
 	@echo 'make run    install what is needed, then run the bot and its page'
 	@echo 'make test   run all tests'
+	@echo 'make soak   run many more random histories (half an hour)'
 	@echo 'make lint   check form, types and architecture'
 	@echo 'make bench  measure how fast pictures are drawn here'
 	@echo 'make train  train the demo model anew (an hour or two on two cores)'
@@ -23,6 +24,9 @@ run: $(RUN_STAMP)
 
 test: $(DEV_STAMP)
 	$(VENV)/bin/python -m pytest $(TESTS)
+
+soak: $(DEV_STAMP)
+	HISTORIES=20000 $(VENV)/bin/python -m pytest tests/unit/bot/x/test_histories.py
 
 lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check .

@@ -144,7 +144,7 @@ async def test_check_looks_at_x_without_posting(new_bot: NewBot, x: XServer) -> 
 
     assert looked.returncode == 0
     assert re.fullmatch(
-        r"x         ok: @imagine_bot, 100000 looks in 15 min, clock [0-9] s apart, fields seen on 1",
+        r"x         ok: @imagine_bot, 100000 looks in 15 min, clock \d s apart, fields seen on 1",
         looked.stdout.splitlines()[-1],
     )
     assert set(x.world.calls) == {"GET /2/users/me", MENTIONS}

@@ -112,7 +112,16 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter[str])
 
     def __str__(self) -> str:
-        names = ("histories", "mentions", "answered", "doubles", "lost", "given up", "deaths")
+        names = (
+            "histories",
+            "mentions",
+            "answered",
+            "doubles",
+            "lost",
+            "given up",
+            "faults",
+            "deaths",
+        )
         return ", ".join(f"{name} {self.counts[name]:,}" for name in names)
 
 
@@ -381,6 +390,7 @@ class History:
 
     def _count_answers(self, rows: dict[int, Any]) -> None:
         self.counts["histories"] += 1
+        self.counts["faults"] += self.world.fault_count
         floor = self._cursor("x.floor")
         for post_id in self._asked:
             root_id = self.world.posts[int(post_id)].root_id

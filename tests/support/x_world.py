@@ -170,6 +170,7 @@ class XWorld:
 
     Attributes:
         calls: Every call, in order.
+        fault_count: Calls that went wrong on purpose.
         violations: What a well-behaved bot would not have done.
         closed_until: When, in seconds, a rate limit of which the bot was told is over.
         spend_micros: What each UTC day has cost.
@@ -198,6 +199,7 @@ class XWorld:
         self.media: dict[str, StoredMedia] = {}
         self.blockers: set[str] = set()
         self.calls: list[str] = []
+        self.fault_count = 0
         self.violations: list[str] = []
         self.spend_micros: defaultdict[str, int] = defaultdict(int)
         self.limits = dict(LIMITS)
@@ -301,6 +303,7 @@ class XWorld:
         fault = self._faults[call].popleft() if self._faults[call] else None
         if fault is None:
             return Served(self._sealed(call, act()), None)
+        self.fault_count += 1
         if fault.is_committed:
             act()
         if fault.late_s is not None:
