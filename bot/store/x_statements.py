@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Integer, and_, bindparam, case, delete, func, insert, or_, select, update
 
 from bot.store.errors import StoreError
 from bot.store.statements import insert_if_new
@@ -66,7 +66,7 @@ NEXT_SEEN = (
         or_(x_mentions.c.not_before.is_(None), x_mentions.c.not_before <= bindparam("now")),
     )
     .order_by(_PLACE + _SERVED_COUNT, x_mentions.c.root_id)
-    .limit(bindparam("room"))
+    .limit(bindparam("room", type_=Integer))
 )
 _PERSON = select(x_people).where(x_people.c.author_id == bindparam("author_id"))
 _SPENT = select(func.sum(x_spend.c.micros)).where(x_spend.c.day == bindparam("day"))

@@ -10,7 +10,6 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_OPEN = "state IN ('drawing', 'erasing', 'posting', 'saying', 'seen', 'unknown')"
 _LIVE = "outcome IS NULL OR outcome IN ('unknown', 'sent')"
 
 
@@ -69,13 +68,7 @@ def _create_mentions() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("root_id", name=op.f("pk_x_mentions")),
     )
-    op.create_index(
-        op.f("ix_x_mentions_open"),
-        "x_mentions",
-        ["state", "root_id"],
-        sqlite_where=sa.text(_OPEN),
-        postgresql_where=sa.text(_OPEN),
-    )
+    op.create_index(op.f("ix_x_mentions_state"), "x_mentions", ["state", "root_id"])
     op.create_index(op.f("ix_x_mentions_author"), "x_mentions", ["author_id", "root_id"])
 
 

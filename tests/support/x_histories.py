@@ -107,20 +107,19 @@ class Plan:
 
 @dataclass(slots=True)
 class Tally:
-    """What many histories came to."""
+    """What many histories came to.
+
+    "not wanted" are mentions that their own author took back or forbade to answer, or that
+    were made before the bot first looked; "given up" after three attempts in doubt or a day
+    without money.
+    """
 
     counts: Counter[str] = field(default_factory=Counter[str])
 
     def __str__(self) -> str:
         names = (
-            "histories",
-            "mentions",
-            "answered",
-            "doubles",
-            "lost",
-            "given up",
-            "faults",
-            "deaths",
+            *("histories", "mentions", "answered", "not wanted", "given up", "doubles", "lost"),
+            *("faults", "deaths"),
         )
         return ", ".join(f"{name} {self.counts[name]:,}" for name in names)
 
@@ -237,7 +236,7 @@ class History:
             case "mention":
                 self._asked.append(self.world.mention(author, words))
             case "burst":
-                crowd = [f"crowd{number}" for number in range(4 + event.which)]
+                crowd = [f"crowd{number}" for number in range(6 + 2 * event.which)]
                 self._asked += [self.world.mention(name, words) for name in crowd]
             case "tag":
                 self.world.tag_in_photo(author, "look at this")
@@ -399,7 +398,10 @@ class History:
             self.counts["mentions"] += 1
             self.counts["answered"] += len(replies) == 1
             self.counts["doubles"] += max(0, len(replies) - 1)
-            if replies or root_id <= floor or self._may_go_unanswered(root_id, rows.get(root_id)):
+            if replies:
+                continue
+            if root_id <= floor or self._may_go_unanswered(root_id, rows.get(root_id)):
+                self.counts["not wanted"] += 1
                 continue
             if state in {MentionState.DEAD, MentionState.EXPIRED}:
                 self.counts["given up"] += 1

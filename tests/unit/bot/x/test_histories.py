@@ -88,7 +88,7 @@ plans = st.builds(
     has_stuck_tokens=st.booleans(),
     uses_new_names=st.booleans(),
     forbids_duplicates=st.sampled_from([False, False, True]),
-    daily_usd=st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.5]),
+    daily_usd=st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.6]),
     posts_per_15_min=st.sampled_from([100, 100, 2]),
 )
 
