@@ -129,7 +129,7 @@ class XAdapter:
             XKeysError: X does not accept the keys.
             StoreError: The database failed.
         """
-        post_times = await self._records.attempt_times(since=self._clock() - timedelta(hours=3))
+        post_times = await self._records.attempts.times(since=self._clock() - timedelta(hours=3))
         gates = Gates(
             self._config,
             self._records,
@@ -267,7 +267,7 @@ class XAdapter:
         self._tasks.start(self._erase(root_id), name=f"x erase {root_id}")
 
     async def _erase(self, root_id: int) -> None:
-        mention = await self._records.mention(root_id)
+        mention = await self._records.mentions.mention(root_id)
         if mention is not None and self._outbox is not None:
             await self._outbox.erase(mention)
             self._has_work.set()
@@ -285,7 +285,7 @@ class XAdapter:
             UndeliverableError: X will not take it.
         """
         root_id = await self._adopted(job)
-        await self._records.begin_drawing(root_id, now=self._clock())
+        await self._records.mentions.begin_drawing(root_id, now=self._clock())
         picture_count = len(drawn.pictures)
         prompt = job.submission.request.prompt
         answer = Answer(
@@ -308,10 +308,10 @@ class XAdapter:
         if isinstance(error, EngineBusyError):
             await self._send_back(root_id, error)
             return
-        mention = await self._records.mention(root_id)
+        mention = await self._records.mentions.mention(root_id)
         if mention is None or mention.state not in OPEN:
             return
-        await self._records.say(root_id, self._intake.explain(error), now=self._clock())
+        await self._records.mentions.say(root_id, self._intake.explain(error), now=self._clock())
         await self._post(root_id, None)
 
     async def postpone(self, job: Job) -> None:
@@ -320,7 +320,9 @@ class XAdapter:
     async def _send_back(self, root_id: int, error: EngineBusyError) -> None:
         now = self._clock()
         not_before = now + timedelta(seconds=error.retry_after_s)
-        await self._records.send_back(root_id, not_before=not_before, now=now, is_new_round=True)
+        await self._records.mentions.send_back(
+            root_id, not_before=not_before, now=now, is_new_round=True
+        )
         self._tasks.start(self._wake_in(error.retry_after_s), name=f"x wake {root_id}")
 
     async def _wake_in(self, seconds: float) -> None:
@@ -331,7 +333,7 @@ class XAdapter:
         """Return the mention of a job; one from before there were records gets its own."""
         address = job.submission.address
         root_id = int(str(address["root_id"]))
-        if await self._records.mention(root_id) is None:
+        if await self._records.mentions.mention(root_id) is None:
             new = NewMention(
                 root_id=root_id,
                 latest_id=int(str(address["mention_id"])),
@@ -343,7 +345,7 @@ class XAdapter:
                 ignored_because=None,
             )
             is_in_doubt = job.attempt_count > 0
-            await self._records.adopt(new, is_in_doubt=is_in_doubt, now=self._clock())
+            await self._records.mentions.adopt(new, is_in_doubt=is_in_doubt, now=self._clock())
         return root_id
 
     async def _post(self, root_id: int, answer: Answer | None) -> None:
@@ -364,8 +366,9 @@ class XAdapter:
 
     def _end_posting(self, root_id: int, posting: asyncio.Task[None]) -> None:
         del self._postings[root_id]
-        self._has_work.set()
-        if not posting.cancelled():
-            error = posting.exception()
-            if error is not None and not isinstance(error, UndeliverableError):
-                _log.error("x post failed root_id=%d", root_id, exc_info=error)
+        error = None if posting.cancelled() else posting.exception()
+        if error is None or isinstance(error, UndeliverableError):
+            self._has_work.set()
+            return
+        self._is_resumed = False  # the work that follows the next poll takes it up again
+        _log.error("x post failed root_id=%d", root_id, exc_info=error)

@@ -129,7 +129,7 @@ class Budget:
         """When a call of this price is affordable: now, or at the coming midnight."""
         if self._limit_micros == 0:
             return now
-        spent = await self._records.spent_micros(day_of(now))
+        spent = await self._records.money.spent_micros(day_of(now))
         fits = spent + price_micros + self._reserve_micros <= self._limit_micros
         return now if fits else reopens_at(now)
 
@@ -198,7 +198,7 @@ class Gate:
         if self._windows is not None:
             self._windows.note(self._clock())
         if self._price is not None:
-            await self._records.spend(self._price, now=self._clock())
+            await self._records.money.spend(self._price, now=self._clock())
         result = await action()
         self._pauses.succeed(self._name)
         return result

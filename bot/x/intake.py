@@ -87,7 +87,7 @@ class Intake:
         just failed, only the sentence is left.
         """
         under_way = [MentionState.DRAWING, MentionState.SAYING, MentionState.ERASING, *IN_DOUBT]
-        for mention in await self._records.in_states(under_way):
+        for mention in await self._records.mentions.in_states(under_way):
             await self._take(mention, self._resume)
 
     async def _resume(self, mention: MentionRecord) -> None:
@@ -105,7 +105,7 @@ class Intake:
             Exception: One of ``NOT_NOW``; the mentions stay where they are.
         """
         max_under_way = self._config.max_under_way
-        while mentions := await self._records.next_seen(max_under_way, now=self._clock()):
+        while mentions := await self._records.mentions.next_seen(max_under_way, now=self._clock()):
             for mention in mentions:
                 await self._take(mention, self._decide)
 
@@ -126,14 +126,14 @@ class Intake:
         _log.exception("x mention failed root_id=%d look=%d", root_id, count)
         if count < MAX_LOOKS:
             now = self._clock()
-            await self._records.send_back(root_id, not_before=now + STUMBLE_PAUSE, now=now)
+            await self._records.mentions.send_back(root_id, not_before=now + STUMBLE_PAUSE, now=now)
         else:
             await self._end(mention, MentionState.DEAD, "mistake")
 
     async def _decide(self, mention: MentionRecord) -> None:
         if await self._obeyed(mention) or await self._ignored(mention):
             return
-        await self._records.begin_drawing(mention.root_id, now=self._clock())
+        await self._records.mentions.begin_drawing(mention.root_id, now=self._clock())
         await self._hand_over(mention)
 
     # --- control words
@@ -143,12 +143,12 @@ class Intake:
         now, root_id, author_id = self._clock(), mention.root_id, mention.author_id
         match mention.command:
             case Control.STOP:
-                await self._records.opt_out(root_id, author_id, now=now)
+                await self._records.people.opt_out(root_id, author_id, now=now)
             case Control.START:
-                await self._records.opt_in(root_id, author_id, now=now)
+                await self._records.people.opt_in(root_id, author_id, now=now)
             case Control.DELETE:
                 await self._delete(mention)
-            case Control.HELP if not await self._records.is_opted_out(author_id):
+            case Control.HELP if not await self._records.people.is_opted_out(author_id):
                 await self._tell(mention, sentences.X_HELP)
             case _:
                 return False
@@ -156,11 +156,13 @@ class Intake:
         return True
 
     async def _delete(self, mention: MentionRecord) -> None:
-        erase_id = await self._records.answer_to_erase(mention.author_id, mention.answers_id)
+        erase_id = await self._records.mentions.answer_to_erase(
+            mention.author_id, mention.answers_id
+        )
         if erase_id is None:
             await self._end(mention, MentionState.DONE, "nothing_to_delete")
             return
-        await self._records.decide(
+        await self._records.mentions.decide(
             mention.root_id, MentionState.ERASING, now=self._clock(), erase_id=erase_id
         )
         self._erase(mention.root_id)
@@ -168,9 +170,9 @@ class Intake:
     # --- what is not answered
 
     async def _ignored(self, mention: MentionRecord) -> bool:
-        if await self._records.is_opted_out(mention.author_id):
+        if await self._records.people.is_opted_out(mention.author_id):
             await self._end(mention, MentionState.OPTED_OUT, None)
-        elif await self._records.is_blocked(mention.author_id, now=self._clock()):
+        elif await self._records.people.is_blocked(mention.author_id, now=self._clock()):
             await self._end(mention, MentionState.IGNORED, "blocked")
         elif self._clock() - moment_of(mention.root_id) > timedelta(
             seconds=self._config.give_up_after_s
@@ -188,11 +190,11 @@ class Intake:
 
     async def _is_over_cap(self, mention: MentionRecord) -> bool:
         """Whether this conversation has had its answers; the mention itself is counted."""
-        count = await self._records.count_in_conversation(mention)
+        count = await self._records.mentions.count_in_conversation(mention)
         return count > self._config.answers_per_conversation
 
     async def _end(self, mention: MentionRecord, to: MentionState, reason: str | None) -> None:
-        await self._records.decide(mention.root_id, to, now=self._clock(), reason=reason)
+        await self._records.mentions.decide(mention.root_id, to, now=self._clock(), reason=reason)
 
     # --- what is answered
 
@@ -213,7 +215,7 @@ class Intake:
             await self._end(mention, MentionState.SENT, "answered_before")
         elif job.state is JobState.FAILED:
             sentence = self.explain(RuntimeError())
-            await self._records.say(mention.root_id, sentence, now=self._clock())
+            await self._records.mentions.say(mention.root_id, sentence, now=self._clock())
             self._say(mention.root_id)
 
     async def _submission(self, mention: MentionRecord) -> Submission:
@@ -239,7 +241,7 @@ class Intake:
         return min(wanted, left) if left else wanted
 
     async def _tell(self, mention: MentionRecord, sentence: str) -> None:
-        is_said = await self._records.say_once_a_day(
+        is_said = await self._records.people.say_once_a_day(
             mention.root_id, mention.author_id, sentence, now=self._clock()
         )
         if is_said:

@@ -105,7 +105,7 @@ class Looks:
             new_count = self._billed.new_count(step.posts)
             if new_count:
                 cost = self._prices.cost(Call.OWN_POST, new_count)
-                await self._records.spend(cost, now=self._clock())
+                await self._records.money.spend(cost, now=self._clock())
             found += step.posts
             if step.next_until_id is None:
                 return found

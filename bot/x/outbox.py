@@ -125,11 +125,11 @@ class Outbox:
             await self._gates.erasures.call(lambda: self._api.erase(erase_id))
         except DeclinedError as error:
             _log.error("x reply not deleted reply_id=%d reason=%s", erase_id, error)
-            await self._records.decide(
+            await self._records.mentions.decide(
                 mention.root_id, MentionState.DEAD, now=self._clock(), reason="not_deleted"
             )
         else:
-            await self._records.decide(
+            await self._records.mentions.decide(
                 mention.root_id, MentionState.DONE, now=self._clock(), reason="delete"
             )
 
@@ -149,7 +149,7 @@ class Outbox:
         if answer is None:
             raise LookupError(f"mention {mention.root_id} has nothing to be answered with")
         media_id = await self._media(mention, answer)
-        earlier = await self._records.earlier_text(mention.root_id)
+        earlier = await self._records.attempts.earlier_text(mention.root_id)
         return earlier or reply_text(mention.root_id, answer.sentence), media_id
 
     async def _try(self, root_id: int, text: str, media_id: str | None) -> None:
@@ -165,14 +165,14 @@ class Outbox:
         except DeclinedError as error:
             await self._declined(mention, error)
         except PausedError:
-            await self._records.withdraw(root_id, self._refund, now=self._clock())
+            await self._records.attempts.withdraw(root_id, self._refund, now=self._clock())
             raise
         else:
-            await self._records.sent(root_id, reply_id, now=self._clock())
+            await self._records.attempts.sent(root_id, reply_id, now=self._clock())
 
     async def _is_begun(self, mention: MentionRecord, text: str) -> bool:
         now = self._clock()
-        begun = await self._records.begin_attempt(
+        begun = await self._records.attempts.begin(
             mention.root_id,
             text,
             self._config.prices.cost(Call.REPLY),
@@ -187,7 +187,7 @@ class Outbox:
     async def _doubt(self, root_id: int) -> None:
         now = self._clock()
         first_look = now + timedelta(seconds=self._config.look_delays_s[0])
-        await self._records.doubt(root_id, next_look_at=first_look, now=now)
+        await self._records.attempts.doubt(root_id, next_look_at=first_look, now=now)
 
     async def _declined(self, mention: MentionRecord, error: DeclinedError) -> None:
         """Do what the kind of no calls for: try a newer version, wait, or give up."""
@@ -196,21 +196,23 @@ class Outbox:
         if error.reason is DeclineReason.EDITED:
             newest = await self._newest_version(mention)
             if newest != mention.latest_id:
-                await self._records.withdraw(root_id, self._refund, now=now, latest_id=newest)
+                await self._records.attempts.withdraw(
+                    root_id, self._refund, now=now, latest_id=newest
+                )
                 return
         is_last = mention.try_count + 1 >= self._config.max_tries
         if _is_about_media(error) and mention.media is not None and not is_last:
-            await self._records.keep_media(root_id, None)  # it is uploaded anew
-            await self._records.withdraw(root_id, self._refund, now=now, is_a_try=True)
+            await self._records.attempts.keep_media(root_id, None)  # it is uploaded anew
+            await self._records.attempts.withdraw(root_id, self._refund, now=now, is_a_try=True)
             return
         if error.reason is DeclineReason.NOT_PERMITTED and not is_last:
             again = now + NOT_PERMITTED_PAUSE
-            await self._records.withdraw(
+            await self._records.attempts.withdraw(
                 root_id, self._refund, now=now, not_before=again, is_a_try=True
             )
             return
         is_blocked = error.reason is DeclineReason.BLOCKED
-        await self._records.reject(
+        await self._records.attempts.reject(
             root_id,
             _final_state(error.reason),
             error.reason,
@@ -232,15 +234,19 @@ class Outbox:
         """Upload and describe the picture, unless X has it from an earlier attempt."""
         media = mention.media
         if media is None or media.expires_at <= self._clock():
-            media_id = await self._gates.uploads.call(
-                lambda: self._api.upload_picture(answer.picture)
-            )
+            media_id = await self._upload(answer.picture)
             expires_at = self._clock() + MEDIA_LIFE
             media = Media(id=media_id, expires_at=expires_at, is_described=False)
-            await self._records.keep_media(mention.root_id, media)
+            await self._records.attempts.keep_media(mention.root_id, media)
         if not media.is_described:
             await self._describe(mention.root_id, media, answer.alt_text)
         return media.id
+
+    async def _upload(self, picture: bytes) -> str:
+        try:
+            return await self._gates.uploads.call(lambda: self._api.upload_picture(picture))
+        except DeclinedError as error:
+            raise UndeliverableError(f"X does not take the picture: {error}") from error
 
     async def _describe(self, root_id: int, media: Media, alt_text: str) -> None:
         """Give the picture its words; one without them is better than none."""
@@ -256,7 +262,7 @@ class Outbox:
                 _log.warning("x alt text declined root_id=%d reason=%s", root_id, error)
                 return
             described = Media(id=media.id, expires_at=media.expires_at, is_described=True)
-            await self._records.keep_media(root_id, described)
+            await self._records.attempts.keep_media(root_id, described)
             return
         _log.warning("x alt text given up root_id=%d", root_id)
 
@@ -270,9 +276,11 @@ class Outbox:
         found = [post for post in posts if is_reply_to(mention, post)]
         if found:
             reply_id = min(int(post["id"]) for post in found)
-            await self._records.sent(mention.root_id, reply_id, now=self._clock())
+            await self._records.attempts.sent(mention.root_id, reply_id, now=self._clock())
         elif attempt.look_count + 1 < len(self._config.look_delays_s):
-            await self._records.looked(mention.root_id, next_look_at=self._next_look(attempt))
+            await self._records.attempts.looked(
+                mention.root_id, next_look_at=self._next_look(attempt)
+            )
         else:
             await self._absent(mention)
 
@@ -285,7 +293,7 @@ class Outbox:
         is_last = mention.try_count + 1 >= self._config.max_tries
         if is_last:
             _log.error("x reply given up in doubt root_id=%d", mention.root_id)
-        await self._records.absent(mention.root_id, is_last_try=is_last, now=self._clock())
+        await self._records.attempts.absent(mention.root_id, is_last_try=is_last, now=self._clock())
 
     # --- small things
 
@@ -294,7 +302,7 @@ class Outbox:
         return self._config.prices.cost(Call.REPLY, -1)
 
     async def _mention(self, root_id: int) -> MentionRecord:
-        mention = await self._records.mention(root_id)
+        mention = await self._records.mentions.mention(root_id)
         if mention is None:
             raise LookupError(f"no mention {root_id}")
         return mention

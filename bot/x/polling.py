@@ -101,7 +101,7 @@ class MentionPoll:
             IncompleteWalkError: X does not even show where to begin.
             DeclinedError: X does not take the call; the gap stays open.
         """
-        reading = await self._records.reading()
+        reading = await self._records.timeline.reading()
         if reading.cursor is None:
             return await self._begin()
         if reading.gap is not None:
@@ -127,7 +127,7 @@ class MentionPoll:
         self._readable(step.posts)
         newest_id = max((int(post["id"]) for post in step.posts), default=0)
         cost = self._cost(Call.MENTION, step.posts)
-        await self._records.begin_reading(newest_id, cost, now=self._clock())
+        await self._records.timeline.begin_reading(newest_id, cost, now=self._clock())
         return Polled(new_count=0, is_full=False)
 
     async def _walk(self, gap: Gap) -> Polled:
@@ -192,13 +192,13 @@ class MentionPoll:
         try:
             mentions = self._readable(posts)
         except UnreadablePostError:
-            await self._records.spend(cost, now=self._clock())
+            await self._records.money.spend(cost, now=self._clock())
             raise
         fresh = [new for new in mentions if new.latest_id not in self._known_ids]
         has_row = above.next_until_id is not None
         new_count = 0
         if fresh or cost.unit_count or has_row or not is_last:
-            new_count = await self._records.keep_page(
+            new_count = await self._records.timeline.keep_page(
                 fresh, gap, cost, is_last=is_last, now=self._clock()
             )
         known_ids = self._known_ids | {new.latest_id for new in mentions}

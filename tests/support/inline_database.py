@@ -7,6 +7,7 @@ time is virtual. Like the real one, it undoes a use case that raises.
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import create_engine, event, make_url
@@ -69,6 +70,16 @@ class InlineDatabase:
         with self._engine.begin() as connection:
             for table in reversed(self._metadata.sorted_tables):
                 connection.execute(table.delete())
+
+    def fail_next(self, table: str) -> None:
+        """Let the next statement that inserts into ``table`` fail."""
+
+        def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if statement.startswith(f"INSERT INTO {table}"):
+                event.remove(self._engine, "before_cursor_execute", fail)
+                raise sqlite3.OperationalError("disk I/O error")
+
+        event.listen(self._engine, "before_cursor_execute", fail)
 
     def rows(self, query: Any) -> list[Any]:
         """What a test wants to see."""

@@ -116,7 +116,7 @@ class Line:
 
     async def states(self) -> dict[str, int]:
         """How many mentions are in each state."""
-        return await self.store.x.state_counts()
+        return await self.store.x.mentions.state_counts()
 
 
 @dataclass(frozen=True, slots=True)

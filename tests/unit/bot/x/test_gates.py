@@ -136,12 +136,14 @@ async def test_what_a_call_costs_is_noted_before_it_is_made(store: Store) -> Non
     with pytest.raises(PausedError):
         await gate.try_once(failing(paused(5)))
 
-    assert await store.x.spent_micros(NOON.date()) == Prices().alt_text
+    assert await store.x.money.spent_micros(NOON.date()) == Prices().alt_text
 
 
 async def test_without_money_for_it_a_call_waits_for_midnight(store: Store) -> None:
     clock = Clock()
-    await store.x.spend(Prices().cost(Call.REPLY, 10), now=NOON)  # 0.30 of 0.40 is the reserve
+    await store.x.money.spend(
+        Prices().cost(Call.REPLY, 10), now=NOON
+    )  # 0.30 of 0.40 is the reserve
 
     await gates(store, clock).erasures.call(failing())
 

@@ -172,7 +172,7 @@ async def test_a_no_for_good_is_taken_as_one(line: Line, detail: str, reason: st
     async with line.running() as now:
         post_id = line.world.mention("ada", "@imagine_bot a red cube")
         await line.time.until(lambda: now.desk.failures)
-        mention = await line.store.x.mention(int(post_id))
+        mention = await line.store.x.mentions.mention(int(post_id))
 
     assert mention is not None
     assert (mention.state, mention.reason) == ("rejected", reason)
@@ -266,3 +266,25 @@ async def test_without_credit_nothing_is_called_until_the_pause_is_over(line: Li
         await line.time.until(lambda: line.world.replies_to(post_id))
 
     assert line.time.now - NOON >= timedelta(minutes=15)
+
+
+async def test_a_picture_that_x_does_not_take_ends_in_a_sentence(line: Line) -> None:
+    line.world.fail(UPLOAD, refused("media type unrecognized", 400))
+
+    post_id = await answered(line)
+
+    (reply,) = line.world.replies_to(post_id)
+    assert reply.media == ()
+    assert reply.text.startswith("The pictures were drawn but may not or can no longer be sent")
+
+
+async def test_a_sentence_that_a_failing_database_stopped_is_said_after_the_next_poll(
+    line: Line,
+) -> None:
+    async with line.running():
+        await line.store.x.timeline.reading()
+        line.database.fail_next("x_attempts")
+        post_id = line.world.mention("ada", "@imagine_bot help")
+        await line.time.until(lambda: line.world.replies_to(post_id))
+
+    assert len(line.world.bot_posts()) == 1

@@ -207,9 +207,9 @@ async def test_a_look_that_finds_nothing_new_costs_nothing_and_writes_nothing(li
         post_id = line.world.mention("ada", "@imagine_bot a red cube")
         await line.time.until(lambda: line.world.replies_to(post_id))
         await line.time.for_hours(0.05)
-        spent = await line.store.x.spent_micros(line.time.now.date())
+        spent = await line.store.x.money.spent_micros(line.time.now.date())
         await line.time.for_hours(0.5)
-        assert await line.store.x.spent_micros(line.time.now.date()) == spent
+        assert await line.store.x.money.spent_micros(line.time.now.date()) == spent
 
     # Who the account is, one mention, the alt text, the reply.
     assert spent == 10_000 + 1_000 + 5_000 + 10_000

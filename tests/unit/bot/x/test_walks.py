@@ -127,7 +127,7 @@ def test_looks_that_are_due_together_share_one_walk_that_goes_back_far_enough(
 
     assert found == [[], [ids[3], ids[2], ids[1]], *[[ids[3], ids[2], ids[1]]] * 2]
     assert world.calls == [OWN_POSTS, OWN_POSTS]
-    spent = Store(cast("Database", database)).x.spent_micros(loop.present().date())
+    spent = Store(cast("Database", database)).x.money.spent_micros(loop.present().date())
     assert run_virtually(loop, spent) == 3 * CONFIG.prices.own_post
     database.close()
 
