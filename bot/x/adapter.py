@@ -99,6 +99,7 @@ class XAdapter:
         self._outbox: Outbox | None = None
         self._tasks = Tasks()
         self._postings: dict[int, asyncio.Task[None]] = {}
+        self._erasing_ids: set[int] = set()
         self._has_work = asyncio.Event()
         self._is_resumed = False
         self._is_ready = asyncio.Event()
@@ -264,13 +265,18 @@ class XAdapter:
             _log.info("x sentence not said root_id=%d reason=%s", root_id, error)
 
     def _start_erasing(self, root_id: int) -> None:
-        self._tasks.start(self._erase(root_id), name=f"x erase {root_id}")
+        if root_id not in self._erasing_ids:
+            self._erasing_ids.add(root_id)
+            self._tasks.start(self._erase(root_id), name=f"x erase {root_id}")
 
     async def _erase(self, root_id: int) -> None:
-        mention = await self._records.mentions.mention(root_id)
-        if mention is not None and self._outbox is not None:
-            await self._outbox.erase(mention)
-            self._has_work.set()
+        try:
+            mention = await self._records.mentions.mention(root_id)
+            if mention is not None and self._outbox is not None:
+                await self._outbox.erase(mention)
+                self._has_work.set()
+        finally:
+            self._erasing_ids.discard(root_id)
 
     # --- from the service to the reply
 

@@ -36,16 +36,25 @@ LOCKED_PAUSE = timedelta(hours=1)
 UNTOLD_PAUSE = timedelta(seconds=60)
 LEAST_PAUSE = timedelta(seconds=5)
 
-_DUPLICATE = ("duplicate content",)
-_ACCOUNT_LIMIT = ("daily limit", "over daily status update limit", "over the limit")
-_ACCOUNT_BROKEN = ("suspended", "temporarily locked", "oauth1 app permissions", "automated")
+# Each kind in the words of today's API and of the older one, whose numbers stand beside it.
+_DUPLICATE = ("duplicate content", "status is a duplicate")  # 187
+_ACCOUNT_LIMIT = ("daily limit", "over daily status update limit", "over the limit")  # 185
+_ACCOUNT_BROKEN = (
+    "suspended",  # 63, 64
+    "temporarily locked",  # 326
+    "cannot perform write actions",  # 261
+    "oauth1 app permissions",
+    "automated",
+)
 _NOT_PERMITTED = ("not permitted to perform this action",)
 _DECLINES = (
     ("not been mentioned", DeclineReason.NOT_SUMMONED),
     ("only reply to or quote posts where you are mentioned", DeclineReason.NOT_SUMMONED),
-    ("deleted or not visible", DeclineReason.GONE),
-    ("restricted who can reply", DeclineReason.RESTRICTED),
-    ("blocked", DeclineReason.BLOCKED),
+    ("deleted or not visible", DeclineReason.GONE),  # 385
+    ("no status found", DeclineReason.GONE),  # 144
+    ("restricted who can reply", DeclineReason.RESTRICTED),  # 433
+    ("blocked", DeclineReason.BLOCKED),  # 136
+    ("not authorized to see this status", DeclineReason.BLOCKED),  # 179, a protected author
     ("newer version", DeclineReason.EDITED),
     *((words, DeclineReason.NOT_PERMITTED) for words in _NOT_PERMITTED),
 )

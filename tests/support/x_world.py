@@ -78,6 +78,7 @@ class Fault:
         is_committed: The work is done before the answer is lost.
         late_s: The work is done so many seconds later.
         reset_in_s: A rate limit that is over after so many seconds.
+        is_old_style: The body is of the form that X's first API had.
     """
 
     kind: Literal["answer", "html", "null", "errors", "badjson", "reset", "hang", "truncated"]
@@ -87,6 +88,7 @@ class Fault:
     detail: str = "Service Unavailable"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     reset_in_s: float | None = None
+    is_old_style: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -313,7 +315,10 @@ class XWorld:
             headers["x-rate-limit-reset"] = f"{now_s + fault.reset_in_s:.0f}"
         if fault.status == 429 and "x-rate-limit-reset" in headers:
             self.closed_until[call] = float(headers["x-rate-limit-reset"])
-        return Served(problem(fault.status, fault.detail)._replace(headers=headers), fault)
+        answer = problem(fault.status, fault.detail)
+        if fault.is_old_style:
+            answer = answer._replace(body={"errors": [{"code": 88, "message": fault.detail}]})
+        return Served(answer._replace(headers=headers), fault)
 
     def _is_over_limit(self, call: str, now_s: float) -> bool:
         self._used[call] = [moment for moment in self._used[call] if moment > now_s - WINDOW_S]

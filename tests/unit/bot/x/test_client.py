@@ -80,6 +80,7 @@ LOST = [
     Fault(kind="html", status=502),
     answered(503, "Over capacity"),
     answered(403, "You are not allowed to create a Tweet with duplicate content."),
+    Fault(kind="answer", status=403, detail="Status is a duplicate.", is_old_style=True),
 ]
 
 
@@ -124,6 +125,11 @@ async def test_a_harmless_call_without_a_clear_answer_may_be_repeated_soon(
             DeclineReason.RESTRICTED,
         ),
         (answered(403, "You have been blocked from the author"), DeclineReason.BLOCKED),
+        (
+            answered(403, "Sorry, you are not authorized to see this status."),
+            DeclineReason.BLOCKED,
+        ),
+        (answered(403, "No status found with that ID."), DeclineReason.GONE),
         (answered(403, "There is a newer version of this post"), DeclineReason.EDITED),
         (
             answered(403, "You are not permitted to perform this action."),
@@ -150,6 +156,11 @@ async def test_a_clear_no_says_why(
         (answered(402, "CreditsDepleted"), timedelta(minutes=15)),
         (answered(401, "Unauthorized"), timedelta(minutes=15)),
         (answered(403, "Your account is suspended"), timedelta(hours=1)),
+        (answered(403, "Application cannot perform write actions."), timedelta(hours=1)),
+        (
+            Fault(kind="answer", status=429, detail="Rate limit exceeded", is_old_style=True),
+            timedelta(seconds=60),
+        ),
         (answered(403, "You have reached the daily limit"), timedelta(minutes=15)),
         (answered(429), timedelta(seconds=60)),
         (Fault(kind="html", status=429), timedelta(seconds=60)),
