@@ -160,6 +160,8 @@ class XAdapter:
         for posting in postings:
             posting.cancel()
         await asyncio.gather(*postings, return_exceptions=True)
+        if self._outbox is not None:
+            await self._outbox.close()
         if self._api is not None:
             await self._api.close()
 

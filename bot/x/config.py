@@ -33,6 +33,8 @@ class XConfig:
         answers_per_conversation: Mentions of one author in one conversation that are
             answered: two bots that talk to each other come to an end.
         call_timeout_s: After this long without a whole answer a call has failed.
+        close_grace_s: How long a reply that is on its way may take to arrive when the bot
+            stops.
         look_delays_s: After an attempt of which nobody knows whether it worked, when to
             look at the account's own posts. X may show a post late, so one look at once
             would miss some: see ``bot/x/outbox.py``.
@@ -60,6 +62,7 @@ class XConfig:
     max_under_way: int = 32
     answers_per_conversation: int = 5
     call_timeout_s: float = 30.0
+    close_grace_s: float = 5.0
     look_delays_s: tuple[float, ...] = (20.0, 80.0, 380.0)
     max_tries: int = 3
     give_up_after_s: float = 24 * 3600.0

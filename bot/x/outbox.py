@@ -16,6 +16,7 @@ again: after a restart it goes on wherever the record says, because it never kne
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -92,6 +93,15 @@ class Outbox:
         self._looks = looks
         self._clock = clock
         self._sleep = sleep
+        self._on_their_way = set[asyncio.Task[None]]()
+
+    async def close(self) -> None:
+        """Give a reply that is on its way a moment to arrive: else it would be in doubt."""
+        if self._on_their_way:
+            await asyncio.wait(self._on_their_way, timeout=self._config.close_grace_s)
+        for attempt in self._on_their_way:
+            attempt.cancel()
+        await asyncio.gather(*self._on_their_way, return_exceptions=True)
 
     async def post(self, root_id: int, answer: Answer | None) -> None:
         """Return when the reply to a mention is out; wait as long as X asks for it.
@@ -153,6 +163,13 @@ class Outbox:
         return earlier or reply_text(mention.root_id, answer.sentence), media_id
 
     async def _try(self, root_id: int, text: str, media_id: str | None) -> None:
+        """Make an attempt that outlives the cancellation of its caller."""
+        attempt = asyncio.create_task(self._make(root_id, text, media_id), name=f"x try {root_id}")
+        self._on_their_way.add(attempt)
+        attempt.add_done_callback(self._on_their_way.discard)
+        await asyncio.shield(attempt)
+
+    async def _make(self, root_id: int, text: str, media_id: str | None) -> None:
         """Commit the attempt, make it, and note its end. Runs while no other reply does."""
         mention = await self._mention(root_id)
         if not await self._is_begun(mention, text):

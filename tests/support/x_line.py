@@ -134,5 +134,6 @@ def x_config(server: XServer, **changes: object) -> XConfig:
         access_token=ACCESS_TOKEN,
         access_token_secret=ACCESS_TOKEN_SECRET,
         api_base=server.url,
+        close_grace_s=0.0,  # a death, unless a test says otherwise
     )
     return replace(config, **changes)  # pyright: ignore[reportArgumentType] (a test's words)

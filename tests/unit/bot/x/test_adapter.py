@@ -6,23 +6,38 @@ import asyncio
 import re
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from sqlalchemy import select
 
 from bot.jobs import DeliveryError, JobState, Person, Platform, UndeliverableError
+from bot.store import Store
 from bot.store.x_tables import x_attempts
 from bot.x.adapter import XAdapter, XKeysError
+from bot.x.config import XConfig
 from engine.api import DrawingFailedError, EngineBusyError
 from tests.support.clock import NOON
 from tests.support.factories import submission
-from tests.support.x_desk import Desk, picture
+from tests.support.inline_database import InlineDatabase
+from tests.support.virtual_time import VirtualLoop, run_virtually
+from tests.support.x_desk import Desk, Ledger, picture
 from tests.support.x_line import x_config
-from tests.support.x_world import CREATE, ME, MENTIONS, OWN_POSTS, UPLOAD, Fault, rate_limited
+from tests.support.x_memory import MemoryApi
+from tests.support.x_world import (
+    CREATE,
+    ME,
+    MENTIONS,
+    OWN_POSTS,
+    UPLOAD,
+    Fault,
+    XWorld,
+    rate_limited,
+)
 
 if TYPE_CHECKING:
     from bot.jobs import Job
+    from bot.store.database import Database
     from tests.support.x_line import Line
 
 
@@ -280,6 +295,40 @@ async def test_a_delivery_is_handed_back_when_the_adapter_closes(line: Line) -> 
 
     assert type(now.desk.failures[0]) is DeliveryError
     assert await line.states() == {"posting": 1}
+
+
+def test_a_reply_that_is_on_its_way_when_the_bot_stops_still_arrives() -> None:
+    loop, database = VirtualLoop(), InlineDatabase()
+    world, store = XWorld(clock=loop.present), Store(cast("Database", database))
+    config = XConfig(api_key="", api_secret="", access_token="", access_token_secret="")
+
+    async def take_a_second() -> None:
+        await asyncio.sleep(1.0)
+
+    async def live() -> dict[str, int]:
+        desk = Desk(Ledger(), clock=loop.present)
+        adapter = XAdapter(
+            config,
+            desk,
+            store,
+            store.x,
+            clock=loop.present,
+            connect=lambda: MemoryApi(world, take_a_second),
+        )
+        desk.delivery = adapter
+        await adapter.start()
+        while not adapter.is_listening:  # noqa: ASYNC110 (its time is virtual)
+            await asyncio.sleep(0.1)
+        world.mention("ada", "@imagine_bot a red cube")
+        while CREATE not in world.calls:  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.1)
+        await adapter.close()
+        await desk.close()
+        return await store.x.mentions.state_counts()
+
+    assert run_virtually(loop, live()) == {"sent": 1}
+    loop.close()
+    database.close()
 
 
 async def test_it_listens_once_mentions_have_been_read(line: Line) -> None:
