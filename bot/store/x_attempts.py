@@ -238,6 +238,18 @@ class XAttempts:
 
         await self._database.write(use_case)
 
+    async def absent_since(self, moment: datetime) -> list[tuple[int, datetime]]:
+        """Attempts begun since ``moment`` that no look found: mention and beginning of each."""
+        query = select(x_attempts.c.root_id, x_attempts.c.started_at).where(
+            x_attempts.c.started_at >= moment, x_attempts.c.outcome == AttemptOutcome.ABSENT
+        )
+
+        async def use_case(connection: AsyncConnection) -> list[tuple[int, datetime]]:
+            rows = await connection.execute(query)
+            return [(row.root_id, row.started_at) for row in rows]
+
+        return await self._database.read(use_case)
+
     async def times(self, *, since: datetime) -> list[datetime]:
         """When attempts were begun, oldest first."""
         query = (

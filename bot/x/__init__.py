@@ -13,7 +13,8 @@ The path of a mention, one file a step:
 
 Around it: ``client`` is X through tweepy behind the port ``api``; ``verdicts`` says what each
 answer of X means; ``gates`` holds calls back (rate limits, windows, pauses, money), and nothing
-else waits for X; ``prices`` counts the money; ``checks`` is ``imagine check``.
+else waits for X; ``prices`` counts the money; ``sweep`` looks once a day whether anything was
+answered twice after all; ``checks`` is ``imagine check``.
 
 How a mention may go from state to state is drawn in ``bot.store.x_states``. All that matters
 is in those tables: a process that dies anywhere is carried on by the next one.

@@ -28,6 +28,7 @@ from bot.x.outbox import Outbox
 from bot.x.pictures import for_timeline
 from bot.x.polling import MentionPoll
 from bot.x.replies import Answer
+from bot.x.sweep import sweep_daily
 from bot.x.tasks import Tasks
 from bot.x.walks import IncompleteWalkError
 from engine.api import EngineBusyError
@@ -215,6 +216,8 @@ class XAdapter:
         self._has_work.set()
         self._tasks.start(self._work_forever(), name="x work")
         self._tasks.start(self._poll_forever(poll), name="x mentions")
+        daily = sweep_daily(self._records, looks, clock=self._clock, sleep=self._sleep)
+        self._tasks.start(daily, name="x sweep")
         _log.info("x listening account_id=%s", me.id)
 
     async def _poll_forever(self, poll: MentionPoll) -> None:

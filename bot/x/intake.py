@@ -194,6 +194,7 @@ class Intake:
         return count > self._config.answers_per_conversation
 
     async def _end(self, mention: MentionRecord, to: MentionState, reason: str | None) -> None:
+        _log.info("x mention over root_id=%d state=%s reason=%s", mention.root_id, to, reason)
         await self._records.mentions.decide(mention.root_id, to, now=self._clock(), reason=reason)
 
     # --- what is answered

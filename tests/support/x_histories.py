@@ -403,18 +403,18 @@ class History:
             if root_id <= floor or self._may_go_unanswered(root_id, rows.get(root_id)):
                 self.counts["not wanted"] += 1
                 continue
-            if state in {MentionState.DEAD, MentionState.EXPIRED}:
+            if root_id in rows and self._is_given_up(rows[root_id]):
                 self.counts["given up"] += 1
-                self._check_given_up(root_id, rows[root_id])
                 continue
             self.counts["lost"] += 1
             self.problems.append(f"lost: {root_id} is {state}")
 
-    def _check_given_up(self, root_id: int, row: Any) -> None:
-        """Giving up takes three attempts in doubt, or a day in which nothing could be posted."""
-        is_tried_out = row.state == MentionState.DEAD and row.try_count >= 3
-        if not is_tried_out and row.state != MentionState.EXPIRED:
-            self.problems.append(f"lost: {root_id} was given up because of {row.reason}")
+    def _is_given_up(self, row: Any) -> bool:
+        """It takes three attempts in doubt, or a day in which nothing could be posted."""
+        if row.state == MentionState.DEAD:
+            return row.try_count >= 3
+        is_late = row.state == MentionState.EXPIRED or row.reason == "too_old"
+        return is_late and bool(self.plan.daily_usd)
 
     def _may_go_unanswered(self, root_id: int, row: Any) -> bool:
         """Whether people themselves are the reason that there is no reply."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.support.x_world import XWorld
 
 DEADLINE_S = 60.0
+A_DAY_S = 24 * 3600.0
 
 
 class SteppedTime:
@@ -135,5 +136,7 @@ def x_config(server: XServer, **changes: object) -> XConfig:
         access_token_secret=ACCESS_TOKEN_SECRET,
         api_base=server.url,
         close_grace_s=0.0,  # a death, unless a test says otherwise
+        # On a busy machine time is stepped faster than calls come back.
+        give_up_after_s=10_000 * A_DAY_S,
     )
     return replace(config, **changes)  # pyright: ignore[reportArgumentType] (a test's words)

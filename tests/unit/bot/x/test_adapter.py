@@ -22,7 +22,7 @@ from tests.support.factories import submission
 from tests.support.inline_database import InlineDatabase
 from tests.support.virtual_time import VirtualLoop, run_virtually
 from tests.support.x_desk import Desk, Ledger, picture
-from tests.support.x_line import x_config
+from tests.support.x_line import A_DAY_S, x_config
 from tests.support.x_memory import MemoryApi
 from tests.support.x_world import (
     CREATE,
@@ -218,7 +218,7 @@ async def test_a_deleted_mention_cannot_be_answered(line: Line) -> None:
 
 async def test_an_answer_that_has_waited_for_a_day_is_not_posted_any_more(line: Line) -> None:
     line.world.fail(CREATE, rate_limited(NOON + timedelta(hours=25)))
-    async with line.running(poll_interval_s=600.0) as now:
+    async with line.running(poll_interval_s=600.0, give_up_after_s=A_DAY_S) as now:
         line.world.mention("ada", "@imagine_bot a red cube")
         await line.time.until(lambda: now.desk.failures)
         assert await line.states() == {"expired": 1}

@@ -11,6 +11,7 @@ from bot.jobs import UnavailableError
 from bot.store.x_tables import x_attempts, x_mentions
 from bot.x.intake import MAX_LOOKS
 from tests.support.clock import NOON
+from tests.support.x_line import A_DAY_S
 from tests.support.x_world import CREATE, DELETE, OWN_POSTS, Fault, rate_limited
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ async def test_a_mention_that_is_older_than_a_day_is_not_answered(line: Line) ->
         pass
     line.world.mention("ada", "@imagine_bot a red cube")
     line.time.now += timedelta(hours=25)
-    async with line.running():
+    async with line.running(give_up_after_s=A_DAY_S):
         fresh = line.world.mention("bob", "@imagine_bot a blue cube")
         await line.time.until(lambda: line.world.replies_to(fresh))
 
