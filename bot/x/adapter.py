@@ -28,7 +28,7 @@ from bot.x.outbox import Outbox
 from bot.x.pictures import for_timeline
 from bot.x.polling import MentionPoll
 from bot.x.replies import Answer
-from bot.x.sweep import sweep_daily
+from bot.x.sweep import sweep_forever
 from bot.x.tasks import Tasks
 from bot.x.walks import IncompleteWalkError
 from engine.api import EngineBusyError
@@ -216,9 +216,18 @@ class XAdapter:
         self._has_work.set()
         self._tasks.start(self._work_forever(), name="x work")
         self._tasks.start(self._poll_forever(poll), name="x mentions")
-        daily = sweep_daily(self._records, looks, clock=self._clock, sleep=self._sleep)
-        self._tasks.start(daily, name="x sweep")
+        if self._config.sweep_interval_s:
+            self._tasks.start(self._sweeping(looks), name="x sweep")
         _log.info("x listening account_id=%s", me.id)
+
+    async def _sweeping(self, looks: Looks) -> None:
+        await sweep_forever(
+            self._records,
+            looks,
+            interval_s=self._config.sweep_interval_s,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
     async def _poll_forever(self, poll: MentionPoll) -> None:
         while True:

@@ -38,6 +38,7 @@ class XConfig:
         look_delays_s: After an attempt of which nobody knows whether it worked, when to
             look at the account's own posts. X may show a post late, so one look at once
             would miss some: see ``bot/x/outbox.py``.
+        sweep_interval_s: How often to look whether a reply was doubled after all; 0 is never.
         max_tries: Attempts that lead nowhere before a mention is given up.
         give_up_after_s: An answer older than this is not posted any more.
         reachable_count: Mentions that X's timeline reaches back; rather too few than too
@@ -64,6 +65,7 @@ class XConfig:
     call_timeout_s: float = 30.0
     close_grace_s: float = 5.0
     look_delays_s: tuple[float, ...] = (20.0, 80.0, 380.0)
+    sweep_interval_s: float = 24 * 3600.0
     max_tries: int = 3
     give_up_after_s: float = 24 * 3600.0
     reachable_count: int = 700

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from bot.store.x_records import XRecords
     from bot.x.looks import Looks
 
-INTERVAL: Final = timedelta(days=1)
-# Twice the interval: what is found absent just before a sweep may show up just after it.
-BACK: Final = 2 * INTERVAL
+# Twice the usual interval: what is found absent just before a sweep may show up after it.
+BACK: Final = timedelta(days=2)
 
 _log = logging.getLogger(__name__)
 
@@ -46,16 +45,17 @@ async def sweep(records: XRecords, looks: Looks, *, now: datetime) -> int:
     return double_count
 
 
-async def sweep_daily(
+async def sweep_forever(
     records: XRecords,
     looks: Looks,
     *,
+    interval_s: float,
     clock: Callable[[], datetime],
     sleep: Callable[[float], Awaitable[None]],
 ) -> None:
-    """Sweep for ever, the first time a day from now."""
+    """Sweep for ever, the first time ``interval_s`` from now."""
     while True:
-        await sleep(INTERVAL.total_seconds())
+        await sleep(interval_s)
         try:
             await sweep(records, looks, now=clock())
         except Exception:  # noqa: BLE001 (one step of a background task that must go on)

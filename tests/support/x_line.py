@@ -13,7 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
+from sqlalchemy import select
+
 from bot.store import Store
+from bot.store.tables import cursors
 from bot.x.adapter import XAdapter
 from bot.x.config import XConfig
 from tests.support.clock import NOON
@@ -115,6 +118,11 @@ class Line:
             await adapter.close()
             await desk.close()
 
+    def has_noted_limit(self, gate: str) -> bool:
+        """Whether a rate limit of that kind of call would survive a death now."""
+        query = select(cursors.c.name).where(cursors.c.name == f"x.closed.{gate}")
+        return bool(self.database.rows(query))
+
     async def states(self) -> dict[str, int]:
         """How many mentions are in each state."""
         return await self.store.x.mentions.state_counts()
@@ -138,5 +146,6 @@ def x_config(server: XServer, **changes: object) -> XConfig:
         close_grace_s=0.0,  # a death, unless a test says otherwise
         # On a busy machine time is stepped faster than calls come back.
         give_up_after_s=10_000 * A_DAY_S,
+        sweep_interval_s=0.0,  # else time would jump a day whenever a call is under way
     )
     return replace(config, **changes)  # pyright: ignore[reportArgumentType] (a test's words)

@@ -156,7 +156,7 @@ async def test_a_rate_limit_is_still_waited_out_after_a_restart(line: Line) -> N
     line.world.fail(CREATE, rate_limited(NOON + timedelta(minutes=14)))
     async with line.running():
         post_id = line.world.mention("ada", "@imagine_bot a red cube")
-        await line.time.until(lambda: CREATE in line.world.calls)
+        await line.time.until(lambda: line.has_noted_limit("posts"))
 
     async with line.running(poll_interval_s=60.0):
         await line.time.until(lambda: line.world.replies_to(post_id))

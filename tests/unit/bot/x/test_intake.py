@@ -86,7 +86,7 @@ async def test_a_refusal_that_waits_for_a_rate_limit_is_said_after_a_restart(lin
     line.world.fail(CREATE, rate_limited(NOON + timedelta(minutes=10)))
     async with line.running():
         post_id = line.world.mention("ada", "@imagine_bot")
-        await line.time.until(lambda: CREATE in line.world.calls)
+        await line.time.until(lambda: line.has_noted_limit("posts"))
 
     async with line.running():
         await line.time.until(lambda: line.world.replies_to(post_id))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from bot.store.tables import cursors
 from bot.store.x_tables import x_gaps, x_mentions
 from bot.x.adapter import XAdapter
 from tests.support.clock import NOON
@@ -54,7 +53,7 @@ async def test_a_walk_that_a_death_cuts_off_goes_on_where_it_was(line: Line) -> 
     line.world.limits[MENTIONS] = line.world.calls.count(MENTIONS) + 1
     adapter = new_adapter(line)
     await adapter.start()
-    await line.time.until(lambda: is_paused(line))  # before the second page
+    await line.time.until(lambda: line.has_noted_limit("mentions"))  # before the second page
     await adapter.close()
     assert all_stored(line, 100)
     (gap,) = line.database.rows(select(x_gaps))
@@ -73,11 +72,6 @@ def new_adapter(line: Line) -> XAdapter:
     desk = Desk(line.ledger, clock=line.time, sleep=line.time.sleep)
     config = x_config(line.server, max_under_way=0)
     return XAdapter(config, desk, store, store.x, clock=line.time, sleep=line.time.sleep)
-
-
-def is_paused(line: Line) -> bool:
-    query = select(cursors.c.name).where(cursors.c.name == "x.closed.mentions")
-    return bool(line.database.rows(query))
 
 
 def all_stored(line: Line, count: int) -> bool:

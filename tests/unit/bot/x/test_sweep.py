@@ -19,6 +19,8 @@ async def test_a_reply_that_x_makes_after_the_last_look_is_told_as_a_double(
     async with line.running(poll_interval_s=3600.0):
         post_id = line.world.mention("ada", "@imagine_bot a red cube")
         await line.time.until(lambda: len(line.world.replies_to(post_id)) == 2)
+
+    async with line.running(poll_interval_s=3600.0, sweep_interval_s=3600.0):
         await line.time.until(lambda: "x mention answered twice" in caplog.text)
 
     ids = [str(reply.id) for reply in line.world.replies_to(post_id)]
@@ -31,6 +33,8 @@ async def test_a_day_without_doubt_costs_no_sweep(line: Line) -> None:
     async with line.running(poll_interval_s=3600.0):
         post_id = line.world.mention("ada", "@imagine_bot a red cube")
         await line.time.until(lambda: line.world.replies_to(post_id))
-        await line.time.for_hours(50)
+
+    async with line.running(poll_interval_s=3600.0, sweep_interval_s=3600.0):
+        await line.time.for_hours(5)
 
     assert OWN_POSTS not in line.world.calls
