@@ -62,8 +62,13 @@ FAULTS = [
 ]
 # What these answer is not read, so a body that makes no sense does not matter there. A lookup
 # that tells only errors is X's way to say that the post is gone.
-UNREAD = {(METADATA, "null"), (METADATA, "errors"), (DELETE, "null"), (DELETE, "errors")}
-UNREAD |= {(LOOKUP, "errors")}
+UNREAD = {
+    (METADATA, "null"),
+    (METADATA, "errors"),
+    (DELETE, "null"),
+    (DELETE, "errors"),
+    (LOOKUP, "errors"),
+}
 
 
 async def live_on() -> None:
