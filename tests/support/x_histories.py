@@ -23,6 +23,7 @@ from bot.store.x_states import OPEN, MentionState
 from bot.store.x_tables import x_attempts, x_mentions, x_people
 from bot.x.adapter import XAdapter
 from bot.x.config import XConfig
+from bot.x.outbox import MAX_ALT_TEXT_TRIES
 from engine.api import DrawingFailedError, EngineBusyError
 from tests.support.virtual_time import VirtualLoop, run_virtually
 from tests.support.x_desk import Desk, Ledger
@@ -361,7 +362,7 @@ class History:
 
     def _check_end(self) -> None:
         self._check_stored()
-        self.problems += [f"I2, I6, I7, I8: {what}" for what in self.world.violations]
+        self.problems += [f"I2, I6, I7, I8: {what}" for what in self._misdeeds()]
         rows = self._mentions()
         for root_id, row in rows.items():
             if MentionState(row.state) in OPEN:
@@ -372,6 +373,13 @@ class History:
             if any(secret.casefold() in post.text.casefold() for secret in SECRETS):
                 self.problems.append(f"I8: {post.text}")
         self._count_answers(rows)
+
+    def _misdeeds(self) -> list[str]:
+        """Violations, but for a picture whose words X did not take three times."""
+        bad_words = [bad for bad in self.plan.bad_calls if bad.call == METADATA]
+        is_excused = len(bad_words) >= MAX_ALT_TEXT_TRIES
+        excused = {"a picture without alt text"} if is_excused else set[str]()
+        return [what for what in self.world.violations if what not in excused]
 
     def _check_opt_outs(self, rows: dict[int, Any]) -> None:
         people = self._database.rows(select(x_people).where(x_people.c.opted_out_at.is_not(None)))
