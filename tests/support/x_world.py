@@ -343,10 +343,13 @@ class XWorld:
 
     def _settle(self) -> None:
         """Make the posts whose commit was late."""
-        due = [body for moment, body in self._late if moment <= self.clock()]
+        due = [item for item in self._late if item[0] <= self.clock()]
         self._late = [item for item in self._late if item[0] > self.clock()]
-        for body in due:
-            self.create(body)
+        for moment, body in due:
+            answer = self.create(body)
+            if answer.status == 201:  # it was made then, whenever somebody looks
+                made = self.posts[int(answer.body["data"]["id"])]
+                made.shown_at = moment + timedelta(seconds=self.own_lag_s)
 
     # --- reading
 
