@@ -15,7 +15,7 @@ help:
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
 	@echo 'make bench  measure how fast pictures are drawn and requests accepted here'
-	@echo 'make soak   kill the bot at 500 random moments (about ten minutes)'
+	@echo 'make soak   kill the bot at 500 random moments, live 20,000 histories on X (an hour)'
 	@echo 'make train  train the demo model anew (an hour or two on two cores)'
 	@echo 'make eval-demo  measure how well the demo model draws what it was told'
 	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
@@ -39,6 +39,7 @@ bench: $(DEV_STAMP) $(PEER_STAMP)
 
 soak: $(DEV_STAMP)
 	KILL_ROUNDS=500 $(VENV)/bin/python -m pytest -s tests/contract/test_kills.py
+	HISTORIES=20000 $(VENV)/bin/python -m pytest tests/unit/bot/x/test_histories.py
 
 train: $(DEV_STAMP)
 	$(VENV)/bin/python -m engine.training

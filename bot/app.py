@@ -34,7 +34,10 @@ from bot.terminal import TerminalDelivery
 from bot.web.config import WebConfig
 from bot.web.server import WebAdapter, WebPortError, reserve_port
 from bot.x.adapter import XAdapter, XKeysError
+from bot.x.checks import XCheckError
+from bot.x.checks import check as check_account
 from bot.x.config import XConfig
+from bot.x.prices import Prices
 from engine.api import CheckpointError, EngineError
 from engine.client import EngineProcess
 from engine.devices import devices_of
@@ -70,6 +73,7 @@ START_ERRORS: Final = (
     SettingsError,
     StoreError,
     WebPortError,
+    XCheckError,
     XKeysError,
 )
 """What can go wrong on the way up; each one's text is a sentence for the admin."""
@@ -166,6 +170,18 @@ async def migrate(settings: Settings) -> None:
     _make_data_dir(settings.data_dir)
     store = await Store.open(settings.store_url)
     await store.close()
+
+
+def check_x(settings: Settings) -> str:
+    """See whether X accepts the keys and sends what is needed, without posting.
+
+    Raises:
+        SettingsError: The settings of X cannot be right.
+        XKeysError: X does not accept the keys.
+        XCheckError: Something else stands in the way.
+    """
+    config = _platform_configs(settings).x
+    return sentences.X_CHECK_OFF if config is None else asyncio.run(check_account(config))
 
 
 @contextmanager
@@ -287,6 +303,11 @@ def _x_config(settings: Settings) -> XConfig | None:
         access_token_secret=token_secret,
         api_base=settings.x_api_base,
         poll_interval_s=settings.x_poll_interval_s,
+        daily_usd=settings.x_daily_usd,
+        prices=Prices.parse(settings.x_prices_usd),
+        posts_per_15_min=settings.x_posts_per_15_min,
+        posts_per_3_h=settings.x_posts_per_3_h,
+        ignored_ids=frozenset(settings.x_ignored_ids.replace(",", " ").split()),
     )
 
 
@@ -299,7 +320,7 @@ def _build_adapters(
 ) -> _Adapters:
     service, store = core.service, core.store
     discord = configs.discord and DiscordAdapter(configs.discord, service, store, clock)
-    x = configs.x and XAdapter(configs.x, service, store, clock=clock)
+    x = configs.x and XAdapter(configs.x, service, store, store.x, clock=clock)
 
     def waiting_for() -> list[str]:
         platforms = {"discord": discord, "x": x}

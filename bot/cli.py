@@ -136,7 +136,7 @@ def draw(
 
 @app.command()
 def check() -> int:
-    """See whether settings, database and model are usable."""
+    """See whether settings, database, model and the account on X are usable."""
     from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
 
     settings = read_settings()
@@ -146,6 +146,7 @@ def check() -> int:
         "model": lambda: checkpoints.complete_folder_of(
             settings.engine_checkpoint, settings.data_dir
         ),
+        "x": lambda: parts.check_x(settings),
     }
     return max([_look(name, look) for name, look in looks.items()])
 
@@ -203,10 +204,11 @@ def _drawn(settings: Settings, request: DrawRequest, grid: Path, singles_dir: Pa
 
 def _look(name: str, look: Callable[[], object]) -> int:
     try:
-        look()
+        found = look()
     except Exception as error:  # noqa: BLE001 # each look is told about, whatever it finds
         return _complain(f"{name:9} {_sentence(error)}", FAILED)
-    out.print(f"{name:9} ok")
+    detail = f": {found}" if isinstance(found, str) else ""
+    out.print(f"{name:9} ok{detail}", markup=False)
     return 0
 
 

@@ -292,6 +292,43 @@ def x_keys_refused(reason: str) -> str:
     )
 
 
+X_HELP: Final = (
+    "Mention this account with a few words, and it draws them. Say only stop and it never answers "
+    "you again (start undoes that); say only delete and your last pictures go."
+)
+
+
+X_CHECK_OFF: Final = "off (no keys)"
+X_UNREACHABLE: Final = (
+    "X cannot be asked just now. Check this machine's network connection and the credit at "
+    "developer.x.com, then try again."
+)
+
+
+def x_checked(username: str, limit_count: int | None, skew_s: float | None, post_count: int) -> str:
+    """Tell what a look at X has shown."""
+    limit = f"{limit_count} looks in 15 min" if limit_count else "no limit told"
+    clock = "clock not told" if skew_s is None else f"clock {abs(skew_s):.0f} s apart"
+    fields = f"fields seen on {post_count}" if post_count else "no mention yet to see fields on"
+    return f"@{username}, {limit}, {clock}, {fields}"
+
+
+def x_clock_wrong(skew_s: float) -> str:
+    """Say that requests would be refused because of the clock."""
+    return (
+        f"The clock of this machine is {abs(skew_s):.0f} s off X's. X refuses requests that are "
+        "minutes off: set the clock (timedatectl set-ntp true)."
+    )
+
+
+def x_fields_missing(fields: str) -> str:
+    """Say that posts arrive without something that is needed to read them rightly."""
+    return (
+        f"X sends mentions without {fields}. The bot answers nothing until they come back: look "
+        "for a newer version of it."
+    )
+
+
 def x_answer(picture_count: int) -> str:
     """Accompany the grid of pictures. Names nobody and repeats nothing of the request."""
     if picture_count == 1:

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 ENV_FILE = Path(".env")
 
 _OUR_PREFIXES = (
-    *("DISCORD_", "X_API_", "X_ACCESS_", "X_POLL_", "ENGINE_", "WEB_"),
+    *("DISCORD_", "ENGINE_", "WEB_"),
     *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_"),
+    *("X_API_", "X_ACCESS_", "X_POLL_", "X_DAILY_", "X_PRICES_", "X_POSTS_", "X_IGNORED_"),
 )
 _X_KEYS = ("x_api_key", "x_api_secret", "x_access_token", "x_access_token_secret")
 
@@ -100,12 +101,60 @@ class Settings(BaseSettings):
         float,
         _setting(
             "be a number of seconds from 0.1 to 3600",
-            "X: seconds between two looks for new mentions; X allows one every 3 s.",
+            "X: seconds between two looks for new mentions; never shorter than X allows (3 s).",
             "5",
             ge=0.1,
             le=3_600,
         ),
     ] = 5.0
+    x_daily_usd: Annotated[
+        float,
+        _setting(
+            "be a number of dollars from 0 (no limit) to 100000",
+            "X: dollars that a day (UTC) may cost; an answer costs about 0.016. 0 is no limit.",
+            "10",
+            ge=0,
+            le=100_000,
+        ),
+    ] = 10.0
+    x_prices_usd: Annotated[
+        str,
+        _setting(
+            "be a table such as mention=0.001 reply=0.01",
+            "X: what X charges, in dollars for one of each; change it when X does.",
+            "mention=0.001 own_post=0.001 post=0.005 user=0.01 alt_text=0.005 reply=0.01 "
+            "delete=0.01",
+        ),
+    ] = "mention=0.001 own_post=0.001 post=0.005 user=0.01 alt_text=0.005 reply=0.01 delete=0.01"
+    x_posts_per_15_min: Annotated[
+        int,
+        _setting(
+            "be a whole number from 1 to 10000",
+            "X: posts in any 15 minutes; X allows 100.",
+            "100",
+            ge=1,
+            le=10_000,
+        ),
+    ] = 100
+    x_posts_per_3_h: Annotated[
+        int,
+        _setting(
+            "be a whole number from 1 to 100000",
+            "X: posts in any 3 hours; X's limit for accounts is 300.",
+            "300",
+            ge=1,
+            le=100_000,
+        ),
+    ] = 300
+    x_ignored_ids: Annotated[
+        str,
+        _setting(
+            "be account ids, separated by spaces",
+            "X: ids of accounts that are not answered, such as other bots.",
+            "",
+            pattern=r"^[\d ,]*$",
+        ),
+    ] = ""
     data_dir: Annotated[
         Path,
         _setting("be a folder", "Folder of the database, pictures and compiled code.", "data"),

@@ -1,4 +1,7 @@
-"""The truth about jobs, quotas and cursors. Knows no platform, no engine, no flow."""
+"""The truth about jobs, quotas and cursors. Knows no platform, no engine, no flow.
+
+But for the modules ``x_*``: mentions on X have tables of their own, for ``bot.x``.
+"""
 
 from bot.store.errors import IllegalMoveError, StoreError
 from bot.store.history import KeptPicture, Past

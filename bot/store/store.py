@@ -18,6 +18,7 @@ from bot.store.ledger import Ledger
 from bot.store.quotas import Limits, Rules
 from bot.store.rows import account_id, accounts_of, job_of
 from bot.store.tables import cursors, jobs
+from bot.store.x_records import XRecords
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -64,6 +65,11 @@ class Store:
         """Let running transactions end and close all connections."""
         await self._acceptance.close()
         await self._database.close()
+
+    @property
+    def x(self) -> XRecords:
+        """The tables of the X adapter, in the same database."""
+        return XRecords(self._database)
 
     # -------------------------------------------------------------------- the life of a job
 

@@ -1,57 +1,53 @@
-"""The X adapter: a mention becomes a ``Submission``, pictures become a reply.
-
-It translates and decides nothing: what is a request stands in ``mentions``, how replies
-stay single in ``delivery``, how long to wait in ``pauses``.
-"""
+"""Joins the parts, starts and stops them, and implements ``Delivery``. Decides nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from bot import sentences
 from bot.clock import utc_now
-from bot.jobs import (
-    ClosingError,
-    DeliveryError,
-    DuplicateEventError,
-    Person,
-    Platform,
-    RefusedError,
-    Submission,
-    UnavailableError,
-    UndeliverableError,
-)
+from bot.jobs import DeliveryError, UndeliverableError
+from bot.store.x_states import OPEN, NewMention
 from bot.x.api import (
     MAX_ALT_TEXT_CHARS,
-    MAX_PICTURE_BYTES,
+    Account,
     CredentialsError,
     DeclinedError,
     PausedError,
     XApiError,
 )
 from bot.x.client import TweepyApi
-from bot.x.delivery import Attachment, Poster, Reply
+from bot.x.gates import Gates
+from bot.x.intake import NOT_NOW, Intake
+from bot.x.looks import Looks
 from bot.x.mentions import UnreadablePostError
-from bot.x.pauses import Pause
+from bot.x.outbox import Outbox
+from bot.x.pictures import for_timeline
 from bot.x.polling import MentionPoll
-from bot.x.refusals import Refusals
+from bot.x.replies import Answer
+from bot.x.sweep import sweep_forever
 from bot.x.tasks import Tasks
-from engine.api import DrawRequest, InvalidRequestError
+from bot.x.walks import IncompleteWalkError
+from engine.api import EngineBusyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from bot.jobs import Cursors, Job, Submitter
-    from bot.x.api import Account, XApi
+    from bot.store.x_records import XRecords
+    from bot.x.api import XApi
     from bot.x.config import XConfig
-    from bot.x.mentions import Mention
+    from bot.x.polling import Polled
     from engine.api import Drawing, Drawn, Queued
 
-# Reasons to leave mentions where they are: a later look finds them again.
-NOT_NOW: Final = (ClosingError, UnavailableError)
+    Connect = Callable[[], XApi]
+    Through = Callable[[Callable[[], Awaitable[Account]]], Awaitable[Account]]
+
+_ACCOUNT = "x.account"
 
 _log = logging.getLogger(__name__)
 
@@ -61,16 +57,18 @@ class XKeysError(Exception):
 
 
 class XAdapter:
-    """Listens to mentions of the bot's account and implements ``Delivery`` for them.
+    """Listens to mentions of the bot's account and delivers their pictures.
 
     Deliveries asked for before ``start`` wait until the account is known.
 
     Args:
-        config: Keys, address and pace.
+        config: Keys, address, pace and money.
         service: Takes the submissions.
-        cursors: The store, for how far mentions were read.
+        cursors: The store, for small things that survive a restart.
+        records: Its tables of mentions.
         clock: Gives the present (aware, UTC).
         sleep: ``asyncio.sleep``, or a test's that moves ``clock``.
+        connect: Opens the port to X; tweepy's, or a test's.
     """
 
     def __init__(
@@ -78,33 +76,45 @@ class XAdapter:
         config: XConfig,
         service: Submitter,
         cursors: Cursors,
+        records: XRecords,
         *,
         clock: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        connect: Connect | None = None,
     ) -> None:
         self._config = config
-        self._service = service
         self._cursors = cursors
+        self._records = records
         self._clock = clock
         self._sleep = sleep
+        self._connect = connect or (lambda: TweepyApi(config, clock=clock))
+        self._intake = Intake(
+            config=config,
+            records=records,
+            service=service,
+            say=self._start_saying,
+            erase=self._start_erasing,
+            clock=clock,
+        )
         self._api: XApi | None = None
-        self._poster: Poster | None = None
-        self._reading = Pause("mentions", clock=clock, sleep=sleep)
+        self._outbox: Outbox | None = None
         self._tasks = Tasks()
-        self._postings: set[asyncio.Task[None]] = set()
-        self._in_doubt_ids: set[str] = set()
+        self._postings: dict[int, asyncio.Task[None]] = {}
+        self._erasing_ids: set[int] = set()
+        self._has_work = asyncio.Event()
+        self._is_resumed = False
         self._is_ready = asyncio.Event()
         self._is_listening = False
         self._is_closed = False
 
     def __repr__(self) -> str:
-        state = "closed" if self._is_closed else "ready" if self._poster else "not started"
-        return f"<XAdapter {state}, {len(self._postings)} replies under way, {self._reading!r}>"
+        state = "closed" if self._is_closed else "ready" if self._outbox else "not started"
+        return f"<XAdapter {state}, {len(self._postings)} replies under way>"
 
     @property
     def is_connected(self) -> bool:
         """Whether X has accepted the keys."""
-        return self._poster is not None
+        return self._outbox is not None
 
     @property
     def is_listening(self) -> bool:
@@ -119,126 +129,168 @@ class XAdapter:
 
         Raises:
             XKeysError: X does not accept the keys.
+            StoreError: The database failed.
         """
-        self._api = api = TweepyApi(self._config, clock=self._clock)
+        post_times = await self._records.attempts.times(since=self._clock() - timedelta(hours=3))
+        gates = Gates(
+            self._config,
+            self._records,
+            self._cursors,
+            clock=self._clock,
+            sleep=self._sleep,
+            post_times=post_times,
+        )
+        self._api = api = self._connect()
         try:
-            me = await api.who_am_i()
+            me = await self._who_am_i(api, gates)
         except (CredentialsError, DeclinedError) as error:
             await api.close()
             raise XKeysError(sentences.x_keys_refused(str(error))) from error
         except PausedError as error:
             _log.warning("x not reached yet reason=%s", error)
-            self._tasks.start(self._connect_later(api), name="x connect")
+            self._tasks.start(self._connect_later(api, gates), name="x connect")
         else:
-            self._listen(api, me)
+            self._listen(api, gates, me)
 
     async def close(self) -> None:
         """Stop listening and posting. What was not posted is for the next start."""
         self._is_closed = True
         self._is_ready.set()
-        for posting in self._postings:
-            posting.cancel()
         await self._tasks.close()
-        await asyncio.gather(*self._postings, return_exceptions=True)
+        postings = tuple(self._postings.values())
+        for posting in postings:
+            posting.cancel()
+        await asyncio.gather(*postings, return_exceptions=True)
+        if self._outbox is not None:
+            await self._outbox.close()
         if self._api is not None:
             await self._api.close()
 
-    # --- from the mention to the service
+    # --- listening
 
-    async def _connect_later(self, api: XApi) -> None:
-        self._listen(api, await self._reading.call(api.who_am_i))
+    async def _who_am_i(self, api: XApi, gates: Gates) -> Account:
+        """Ask whose keys these are; if X may not be asked, believe its last answer."""
+        if not await gates.account.is_open():
+            stored = await self._cursors.read_cursor(_ACCOUNT)
+            if stored is None:
+                raise PausedError("X may not be asked yet", retry_at=self._clock())
+            account_id, _, username = stored.partition(" ")
+            return Account(id=account_id, username=username)
+        return await self._asked(api, gates.account.try_once)
 
-    def _listen(self, api: XApi, me: Account) -> None:
-        self._poster = poster = self._new_poster(api, me)
-        refusals = Refusals(self._cursors, poster, self._tasks, clock=self._clock)
+    async def _asked(self, api: XApi, gate: Through) -> Account:
+        me = await gate(api.who_am_i)
+        await self._cursors.write_cursor(_ACCOUNT, f"{me.id} {me.username}")
+        return me
+
+    async def _connect_later(self, api: XApi, gates: Gates) -> None:
+        self._listen(api, gates, await self._asked(api, gates.account.call))
+
+    def _listen(self, api: XApi, gates: Gates, me: Account) -> None:
+        looks = Looks(
+            api,
+            account_id=me.id,
+            gate=gates.looks,
+            records=self._records,
+            prices=self._config.prices,
+            clock=self._clock,
+        )
+        self._outbox = Outbox(
+            api,
+            config=self._config,
+            records=self._records,
+            gates=gates,
+            looks=looks,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
         poll = MentionPoll(
             api,
             me=me,
-            cursors=self._cursors,
-            pause=self._reading,
-            take=lambda mention: self._take(mention, refusals),
-            not_now=NOT_NOW,
+            config=self._config,
+            records=self._records,
+            gates=gates,
+            clock=self._clock,
         )
         self._is_ready.set()
-        self._tasks.start(self._poll_forever(poll, refusals), name="x mentions")
+        self._has_work.set()
+        self._tasks.start(self._work_forever(), name="x work")
+        self._tasks.start(self._poll_forever(poll), name="x mentions")
+        if self._config.sweep_interval_s:
+            self._tasks.start(self._sweeping(looks), name="x sweep")
         _log.info("x listening account_id=%s", me.id)
 
-    def _new_poster(self, api: XApi, me: Account) -> Poster:
-        return Poster(
-            api,
-            account_id=me.id,
-            posting=Pause("posts", clock=self._clock, sleep=self._sleep),
-            looking=Pause("looks", clock=self._clock, sleep=self._sleep),
-            look_delays_s=self._config.look_delays_s,
+    async def _sweeping(self, looks: Looks) -> None:
+        await sweep_forever(
+            self._records,
+            looks,
+            interval_s=self._config.sweep_interval_s,
             clock=self._clock,
             sleep=self._sleep,
         )
 
-    async def _poll_forever(self, poll: MentionPoll, refusals: Refusals) -> None:
-        await self._safely(refusals.resume)
+    async def _poll_forever(self, poll: MentionPoll) -> None:
         while True:
-            self._is_listening |= await self._safely(poll.poll_once)
-            await self._sleep(self._config.poll_interval_s)
+            polled = await self._polled(poll)
+            self._is_listening |= polled is not None
+            self._has_work.set()
+            await self._sleep(poll.interval_s(polled))
 
-    async def _safely(self, step: Callable[[], Awaitable[None]]) -> bool:
-        """Run one step; after any failure the next poll reads the same mentions again.
-
-        Returns:
-            Whether it worked.
-        """
+    async def _polled(self, poll: MentionPoll) -> Polled | None:
+        """Poll once; after any failure the next poll reads the same mentions again."""
         try:
-            await step()
-        except NOT_NOW as error:
-            _log.info("x mentions wait reason=%s", type(error).__name__)
+            return await poll.poll_once()
         except UnreadablePostError as error:
             _log.error(
                 "x answers nothing because posts arrive without a field missing_field=%s", error
             )
-        except XApiError as error:
+        except (XApiError, IncompleteWalkError) as error:
             _log.warning("x poll declined reason=%s", error)
         except Exception:  # noqa: BLE001 (one step of a background task that must go on)
             _log.exception("x poll failed")
-        else:
-            return True
-        return False
+        return None
 
-    async def _take(self, mention: Mention, refusals: Refusals) -> None:
-        if await refusals.has_answered(mention):
-            return
+    async def _work_forever(self) -> None:
+        """Look at stored mentions whenever there may be some and room for them."""
+        while True:
+            await self._has_work.wait()
+            self._has_work.clear()
+            try:
+                if not self._is_resumed:
+                    await self._intake.resume()
+                    self._is_resumed = True
+                await self._intake.take_up()
+            except NOT_NOW as error:
+                self._is_resumed = False  # something may have been left half-way
+                _log.info("x mentions wait reason=%s", type(error).__name__)
+            except Exception:  # noqa: BLE001 (as above)
+                self._is_resumed = False
+                _log.exception("x mentions wait")
+
+    # --- sentences and deletions, which no job stands behind
+
+    def _start_saying(self, root_id: int) -> None:
+        self._tasks.start(self._say(root_id), name=f"x say {root_id}")
+
+    async def _say(self, root_id: int) -> None:
         try:
-            await self._service.submit(await self._submission(mention))
-        except DuplicateEventError:
-            _log.debug("x mention known root_id=%s", mention.root_id)
-        except NOT_NOW:
-            raise
-        except (RefusedError, InvalidRequestError) as error:
-            await refusals.refuse(
-                mention, self._explain(error), expires_at=self._expiry(self._clock())
-            )
+            await self._post(root_id, None)
+        except DeliveryError as error:  # there is nobody left to tell
+            _log.info("x sentence not said root_id=%d reason=%s", root_id, error)
 
-    async def _submission(self, mention: Mention) -> Submission:
-        person = Person(platform=Platform.X, id=mention.author_id)
-        return Submission(
-            person=person,
-            event_id=mention.root_id,
-            request=DrawRequest(
-                prompt=mention.prompt, picture_count=await self._picture_count(person)
-            ),
-            address={
-                "mention_id": mention.id,
-                "root_id": mention.root_id,
-                "author_id": mention.author_id,
-            },
-        )
+    def _start_erasing(self, root_id: int) -> None:
+        if root_id not in self._erasing_ids:
+            self._erasing_ids.add(root_id)
+            self._tasks.start(self._erase(root_id), name=f"x erase {root_id}")
 
-    async def _picture_count(self, person: Person) -> int:
-        """Nobody can name a number in a mention, so the last of a day get what is left."""
-        wanted = self._config.picture_count
-        left = await self._service.allowance_left(person)
-        return min(wanted, left) if left else wanted
-
-    def _expiry(self, since: datetime) -> datetime:
-        return since + timedelta(seconds=self._config.give_up_after_s)
+    async def _erase(self, root_id: int) -> None:
+        try:
+            mention = await self._records.mentions.mention(root_id)
+            if mention is not None and self._outbox is not None:
+                await self._outbox.erase(mention)
+                self._has_work.set()
+        finally:
+            self._erasing_ids.discard(root_id)
 
     # --- from the service to the reply
 
@@ -249,62 +301,94 @@ class XAdapter:
         """Reply to the mention with the grid of pictures.
 
         Raises:
-            DeliveryError: It is not known whether the reply arrived.
+            DeliveryError: The bot is closing; the next start finds out what became of it.
             UndeliverableError: X will not take it.
         """
-        if len(drawn.grid_png) > MAX_PICTURE_BYTES:
-            raise UndeliverableError(f"the grid has {len(drawn.grid_png):,} bytes")
+        root_id = await self._adopted(job)
+        await self._records.mentions.begin_drawing(root_id, now=self._clock())
         picture_count = len(drawn.pictures)
-        alt_text = sentences.x_alt_text(
-            job.submission.request.prompt, picture_count, limit_chars=MAX_ALT_TEXT_CHARS
+        prompt = job.submission.request.prompt
+        answer = Answer(
+            picture=for_timeline(drawn.grid_png),
+            alt_text=sentences.x_alt_text(prompt, picture_count, limit_chars=MAX_ALT_TEXT_CHARS),
+            sentence=sentences.x_answer(picture_count),
         )
-        attachment = Attachment(png=drawn.grid_png, alt_text=alt_text)
-        await self._reply(job, sentences.x_answer(picture_count), attachment)
+        await self._post(root_id, answer)
 
     async def apologise(self, job: Job, error: Exception) -> None:
         """Reply to the mention with a sentence, unless pictures arrived there after all.
 
+        If the engine had no room, say nothing and let the mention wait for its next turn.
+
         Raises:
-            DeliveryError: It is not known whether the reply arrived.
+            DeliveryError: The bot is closing; the next start says it.
             UndeliverableError: X will not take it.
         """
-        await self._reply(job, self._explain(error), None)
+        root_id = await self._adopted(job)
+        if isinstance(error, EngineBusyError):
+            await self._send_back(root_id, error)
+            return
+        mention = await self._records.mentions.mention(root_id)
+        if mention is None or mention.state not in OPEN:
+            return
+        await self._records.mentions.say(root_id, self._intake.explain(error), now=self._clock())
+        await self._post(root_id, None)
 
     async def postpone(self, job: Job) -> None:
         """Say nothing: one reply to a mention is all that X allows, and it will come."""
 
-    def _explain(self, error: Exception) -> str:
-        return sentences.explain(error, self._clock(), when=sentences.x_moment)
-
-    async def _reply(self, job: Job, sentence: str, attachment: Attachment | None) -> None:
-        reply = Reply(
-            to_id=str(job.submission.address["mention_id"]),
-            root_id=str(job.submission.address["root_id"]),
-            sentence=sentence,
-            expires_at=self._expiry(job.accepted_at),
-            attachment=attachment,
+    async def _send_back(self, root_id: int, error: EngineBusyError) -> None:
+        now = self._clock()
+        not_before = now + timedelta(seconds=error.retry_after_s)
+        await self._records.mentions.send_back(
+            root_id, not_before=not_before, now=now, is_new_round=True
         )
-        may_be_out = job.attempt_count > 0 or job.id in self._in_doubt_ids
-        self._in_doubt_ids.add(job.id)
-        try:
-            await self._post(reply, may_be_out=may_be_out)
-        except UndeliverableError:
-            self._in_doubt_ids.discard(job.id)
-            raise
-        self._in_doubt_ids.discard(job.id)
+        self._tasks.start(self._wake_in(error.retry_after_s), name=f"x wake {root_id}")
 
-    async def _post(self, reply: Reply, *, may_be_out: bool) -> None:
-        """Post in a task of our own, so that ``close`` can end it."""
+    async def _wake_in(self, seconds: float) -> None:
+        await self._sleep(seconds)
+        self._has_work.set()
+
+    async def _adopted(self, job: Job) -> int:
+        """Return the mention of a job; one from before there were records gets its own."""
+        address = job.submission.address
+        root_id = int(str(address["root_id"]))
+        if await self._records.mentions.mention(root_id) is None:
+            new = NewMention(
+                root_id=root_id,
+                latest_id=int(str(address["mention_id"])),
+                author_id=job.submission.person.id,
+                conversation_id=str(root_id),
+                answers_id=None,
+                prompt=job.submission.request.prompt,
+                command=None,
+                ignored_because=None,
+            )
+            is_in_doubt = job.attempt_count > 0
+            await self._records.mentions.adopt(new, is_in_doubt=is_in_doubt, now=self._clock())
+        return root_id
+
+    async def _post(self, root_id: int, answer: Answer | None) -> None:
+        """Post in a task of our own, one for each mention, so that ``close`` can end it."""
         await self._is_ready.wait()
-        if self._is_closed or self._poster is None:
+        if self._is_closed or self._outbox is None:
             raise DeliveryError("the bot is closing")
-        posting = asyncio.create_task(self._poster.post_once(reply, may_be_out=may_be_out))
-        self._postings.add(posting)
-        try:
-            await asyncio.wait({posting})
-        finally:
-            posting.cancel()  # does nothing to a posting that is done
-            self._postings.discard(posting)
+        posting = self._postings.get(root_id)
+        if posting is None:
+            work = self._outbox.post(root_id, answer)
+            posting = asyncio.create_task(work, name=f"x post {root_id}")
+            self._postings[root_id] = posting
+            posting.add_done_callback(lambda done: self._end_posting(root_id, done))
+        await asyncio.wait({posting})
         if posting.cancelled():
             raise DeliveryError("the bot is closing")
         posting.result()
+
+    def _end_posting(self, root_id: int, posting: asyncio.Task[None]) -> None:
+        del self._postings[root_id]
+        error = None if posting.cancelled() else posting.exception()
+        if error is None or isinstance(error, UndeliverableError):
+            self._has_work.set()
+            return
+        self._is_resumed = False  # the work that follows the next poll takes it up again
+        _log.error("x post failed root_id=%d", root_id, exc_info=error)

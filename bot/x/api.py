@@ -1,4 +1,4 @@
-"""What the adapter needs of X, without tweepy: six calls, plain data, four errors.
+"""What the adapter needs of X, without tweepy: nine calls, plain data, four errors.
 
 The family of errors::
 
@@ -29,6 +29,11 @@ Post = Mapping[str, Any]
 MAX_PICTURE_BYTES = 5_000_000
 MAX_ALT_TEXT_CHARS = 1_000
 
+# Source: X API OpenAPI 2.167, ``max_results`` of the timelines (5 to 100) and of recent
+# search (10 to 100; small here, because what it finds costs five times as much).
+PAGE_SIZE = 100
+SEARCH_PAGE_SIZE = 20
+
 
 class XApiError(Exception):
     """Anything a call to X can raise."""
@@ -39,11 +44,22 @@ class PausedError(XApiError):
 
     Attributes:
         retry_at: When to try again (aware, UTC).
+        is_for_all: Calls of every kind are affected (no credit is left).
+        is_growing: X did not say for how long: the next pause is longer.
     """
 
-    def __init__(self, why: str, *, retry_at: datetime) -> None:
+    def __init__(
+        self,
+        why: str,
+        *,
+        retry_at: datetime,
+        is_for_all: bool = False,
+        is_growing: bool = False,
+    ) -> None:
         super().__init__(why)
         self.retry_at = retry_at
+        self.is_for_all = is_for_all
+        self.is_growing = is_growing
 
 
 class CredentialsError(PausedError):
@@ -58,6 +74,8 @@ class DeclineReason(StrEnum):
     RESTRICTED = "restricted"
     BLOCKED = "blocked"
     EDITED = "edited"
+    NOT_PERMITTED = "not_permitted"
+    """A 403 without a reason; it was seen to go away after hours."""
     OTHER = "other"
 
 
@@ -86,11 +104,33 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Which posts are asked for: ids above ``since_id`` and below ``until_id``.
+
+    Attributes:
+        since_id: 0 is no limit.
+        until_id: ``None`` is no limit.
+        page_token: From an empty page that promises more; nothing else needs tokens, since
+            they expire and ids do not.
+    """
+
+    since_id: int = 0
+    until_id: int | None = None
+    page_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some posts, newest first; ``next_token`` asks for older ones."""
+    """Some posts, newest first.
+
+    Attributes:
+        next_token: There may be older ones.
+        limit_count: Calls of this kind that X allows in 15 minutes, if it said so.
+    """
 
     posts: tuple[Post, ...]
     next_token: str | None
+    limit_count: int | None = None
 
 
 class XApi(Protocol):
@@ -100,19 +140,23 @@ class XApi(Protocol):
         """Return the account that the keys belong to."""
         ...
 
-    async def mentions(
-        self, account_id: str, *, since_id: str | None, page_token: str | None
-    ) -> Page:
-        """Return posts newer than ``since_id`` that name the account."""
+    async def mentions(self, account_id: str, span: Span) -> Page:
+        """Return posts that name the account; at most the 800 newest can be reached."""
         ...
 
-    async def own_posts(
-        self, account_id: str, *, since_id: str | None, page_token: str | None
-    ) -> Page:
-        """Return posts and replies of the account itself, newer than ``since_id``."""
+    async def search(self, username: str, span: Span) -> Page:
+        """Return posts of the last 7 days that name the account."""
         ...
 
-    async def upload_picture(self, png: bytes) -> str:
+    async def own_posts(self, account_id: str, span: Span) -> Page:
+        """Return posts and replies of the account itself."""
+        ...
+
+    async def post(self, post_id: int) -> Post:
+        """Return one post with the ids of all its versions."""
+        ...
+
+    async def upload_picture(self, picture: bytes) -> str:
         """Store a picture at X for a day and return its media id."""
         ...
 
@@ -120,12 +164,16 @@ class XApi(Protocol):
         """Give an uploaded picture its text for people who cannot see it."""
         ...
 
-    async def reply(self, text: str, *, to_id: str, media_id: str | None) -> str:
+    async def reply(self, text: str, *, to_id: int, media_id: str | None) -> int:
         """Post a reply and return its id.
 
         Raises:
             UnknownOutcomeError: It may be out: look before repeating it.
         """
+        ...
+
+    async def erase(self, post_id: int) -> None:
+        """Delete a post of the account; one that is gone already is no error."""
         ...
 
     async def close(self) -> None:

@@ -11,6 +11,9 @@ part that A wrote is a request. ``display_text_range`` says where that part begi
 The hidden part holds nothing but ASCII names and spaces, so its length is the same number
 in code points, UTF-16 units and escaped HTML; offsets are used for nothing else.
 
+A mention that is nothing but a control word ("stop", "start", "delete", "help") is obeyed.
+"stop" and "delete" are also obeyed in a plain answer to the bot, where X hides its name.
+
 Two dialects of field names are read: the one of ``tweet.fields`` and, since August 2026,
 the one of ``post.fields`` (``edit_history_post_ids``, ``referenced_posts``, ``note_post``).
 """
@@ -21,7 +24,10 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from bot.store.x_states import NewMention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,21 +45,18 @@ class UnreadablePostError(Exception):
     """X left out a field without which a post may be misread."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
-    """A request: somebody wrote the bot's name on purpose.
+class Control(StrEnum):
+    """Words that are obeyed instead of drawn, when a mention consists of nothing else."""
 
-    Attributes:
-        id: The newest version of the post, the one that can be replied to.
-        root_id: Its first version. Every edit gives a post a new id; this one stays.
-        author_id: Who wrote it.
-        prompt: Its words without names and links; may be empty.
-    """
+    STOP = "stop"
+    START = "start"
+    DELETE = "delete"
+    HELP = "help"
 
-    id: str
-    root_id: str
-    author_id: str
-    prompt: str
+
+# Said in an answer to the bot, these need no name: X hides it there, and "stop" must be
+# obeyed wherever it is heard. Neither is answered, so nobody has to be summoned.
+_OBEYED_UNCALLED = (Control.STOP, Control.DELETE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,32 +65,81 @@ class _Body:
     visible_from: int
     mentions: Sequence[Mapping[str, Any]]
 
+    @property
+    def visible(self) -> str:
+        return self.text[self.visible_from :]
 
-def read_mention(post: Post, me: Account) -> Mention | None:
-    """Return the request in ``post``, or ``None`` if it is not meant for the bot.
+
+def read_mention(
+    post: Post, me: Account, *, ignored_ids: frozenset[str] = frozenset()
+) -> NewMention:
+    """Say what ``post`` is to the bot; ``ignored_because`` if it is not meant for it.
+
+    Args:
+        post: As X sends it, in either dialect.
+        me: The bot's account.
+        ignored_ids: Accounts that are not answered, such as other bots.
 
     Raises:
         UnreadablePostError: A field that decides this is missing.
     """
     author_id = str(_need(post, "author_id"))
-    if author_id == me.id or "retweeted" in _reference_types(post):
-        return None
-    body = _body(post, me)
-    if not any(_is_visible_call(mention, body, me) for mention in body.mentions):
-        return None
     versions = _need(post, "edit_history_tweet_ids", "edit_history_post_ids")
-    return Mention(
-        id=str(versions[-1]),
-        root_id=str(versions[0]),
+    body = _body(post, me)
+    _require_references(post, body)
+    prompt = _prompt(body.visible)
+    command = _control(prompt)
+    return NewMention(
+        root_id=int(versions[0]),
+        latest_id=max(int(versions[-1]), int(post["id"])),
         author_id=author_id,
-        prompt=_prompt(body.text[body.visible_from :]),
+        conversation_id=str(post.get("conversation_id") or versions[0]),
+        answers_id=next(iter(reply_target_ids(post)), None),
+        prompt=prompt,
+        command=command,
+        ignored_because=(
+            "known_bot" if author_id in ignored_ids else _objection(post, body, me, command)
+        ),
     )
 
 
-def reply_target_ids(post: Post) -> frozenset[str]:
+def _objection(post: Post, body: _Body, me: Account, command: Control | None) -> str | None:
+    """Say why a post is not meant for the bot, if it is not."""
+    if str(post["author_id"]) == me.id:
+        return "self"
+    if "retweeted" in _reference_types(post):
+        return "retweet"
+    if any(_is_visible_call(mention, body, me) for mention in body.mentions):
+        return None
+    is_for_me = str(post.get("in_reply_to_user_id")) == me.id
+    return None if is_for_me and command in _OBEYED_UNCALLED else "implicit"
+
+
+def _control(prompt: str) -> Control | None:
+    word = prompt.casefold().strip(" .!?\"'“”*")
+    return Control(word) if word in set(Control) else None
+
+
+def _require_references(post: Post, body: _Body) -> None:
+    """See that what a hidden part proves to be an answer says what it answers."""
+    if body.visible_from and not _references(post):
+        raise UnreadablePostError("referenced_tweets or referenced_posts")
+
+
+def newest_version(post: Post) -> int:
+    """Return the id of the newest version of a post.
+
+    Raises:
+        UnreadablePostError: It does not say which versions there are.
+    """
+    versions = _need(post, "edit_history_tweet_ids", "edit_history_post_ids")
+    return max(int(version) for version in versions)
+
+
+def reply_target_ids(post: Post) -> frozenset[int]:
     """Return the ids of the posts that ``post`` is a reply to (one, or none)."""
     return frozenset(
-        str(reference["id"])
+        int(reference["id"])
         for reference in _references(post)
         if reference.get("type") == "replied_to"
     )

@@ -1,51 +1,76 @@
-"""Reads the mentions of the account, each at least once, oldest first.
+"""Reads the mentions of the account and stores each of them, before anyone looks at it.
 
-The cursor is the newest post id up to which everything has been handed on. It moves only
-after all pages of a poll were handed on, so a crash in between reads them again; handing a
-mention on twice is harmless. Each poll starts a minute before the cursor, since X does not
-promise that posts become visible in the order of their ids.
+The cursor is the newest id up to which everything is stored. It moves in the transaction
+that stores the last page of a walk. Each earlier page is stored together with a *gap* row,
+which says how far the walk has come, so a crash in the middle loses nothing and reads
+nothing twice: the next process goes on below that page. Each walk starts a minute before
+the cursor, since X does not promise that posts become visible in the order of their ids;
+what is known already makes no second row.
 
-A mention that cannot be taken (a mistake of ours, a field that X never sent before) holds
-the cursor back for a few polls, and never the mentions beside it. Then it is passed over.
+X's timeline reaches back over 800 mentions. A walk that comes to its end there, or to page
+tokens that lead nowhere, goes on once in the search, which reaches back 7 days.
+
+A post that lacks a field without which it may be misread is not answered. If that is so of
+all posts of a page, X has changed its ways: nothing is stored, and the cursor stays.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
+from bot.store.x_states import Gap, NewMention
+from bot.x.api import PAGE_SIZE, DeclinedError, Span
+from bot.x.ids import ids_in
+from bot.x.looks import Billed
 from bot.x.mentions import UnreadablePostError, read_mention
+from bot.x.prices import Call
+from bot.x.walks import IncompleteWalkError, Step, next_step
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable
+    from datetime import datetime
 
-    from bot.jobs import Cursors
-    from bot.x.api import Account, Post, XApi
-    from bot.x.mentions import Mention
-    from bot.x.pauses import Pause
+    from bot.store.x_records import XRecords
+    from bot.store.x_states import Cost
+    from bot.x.api import Account, Page, Post, XApi
+    from bot.x.config import XConfig
+    from bot.x.gates import Gates
 
-CURSOR_NAME = "x.mentions"
-
-# A post id holds its time: milliseconds since 2010-11-04T01:42:54.657Z, shifted by 22 bits.
-_OVERLAP = 60_000 << 22
-# Source: X API docs, "User mention timeline": at most the 800 newest mentions.
-_REACHABLE_COUNT = 800
-MAX_TAKE_COUNT = 3
+OVERLAP: Final = ids_in(timedelta(minutes=1))
+_WINDOW_S: Final = 900.0
+_LEAST_INTERVAL_S: Final = 3.0
+# Somewhat slower than X allows: other calls of the account may count, too.
+_MARGIN: Final = 1.05
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polled:
+    """What a poll came to.
+
+    Attributes:
+        new_count: Mentions that were not known before.
+        is_full: There may be more at once: look again soon.
+    """
+
+    new_count: int
+    is_full: bool
+
+
 class MentionPoll:
-    """Finds new mentions and hands them on.
+    """Finds new mentions and stores them.
 
     Args:
         api: The port to X.
         me: The bot's account.
-        cursors: Keeps the cursor.
-        pause: Holds polls back when X asks for it.
-        take: Called with each request; returns when it is stored or done with.
-        not_now: What ``take`` raises when no mention can be taken just now.
+        config: Prices, pace and whom to ignore.
+        records: Keeps mentions, cursor and gap.
+        gates: Hold calls back.
+        clock: Gives the present (aware, UTC).
     """
 
     def __init__(
@@ -53,101 +78,176 @@ class MentionPoll:
         api: XApi,
         *,
         me: Account,
-        cursors: Cursors,
-        pause: Pause,
-        take: Callable[[Mention], Awaitable[None]],
-        not_now: tuple[type[Exception], ...],
+        config: XConfig,
+        records: XRecords,
+        gates: Gates,
+        clock: Callable[[], datetime],
     ) -> None:
         self._api = api
         self._me = me
-        self._cursors = cursors
-        self._pause = pause
-        self._take = take
-        self._not_now = not_now
-        self._failure_counts: Counter[str] = Counter()
-        self._done_ids: set[int] = set()  # of the overlap only
+        self._config = config
+        self._records = records
+        self._gates = gates
+        self._clock = clock
+        self._billed = {call: Billed(clock=clock) for call in (Call.MENTION, Call.POST)}
+        self._known_ids: set[int] = set()
+        self._limit_count: int | None = None
 
-    async def poll_once(self) -> None:
-        """Hand all new mentions on, then move the cursor.
+    async def poll_once(self) -> Polled:
+        """Store all new mentions, then move the cursor.
 
         Raises:
-            Exception: One of ``not_now``; the cursor stays where it is.
             UnreadablePostError: X has changed its fields; the cursor stays where it is.
+            IncompleteWalkError: X does not even show where to begin.
+            DeclinedError: X does not take the call; the gap stays open.
         """
-        cursor = await self._cursors.read_cursor(CURSOR_NAME)
-        if cursor is None:
-            await self._begin()
-            return
-        since = max(int(cursor) - _OVERLAP, 0)
-        posts = await self._pause.call(lambda: self._posts_since(since))
-        fresh = {number: post for number, post in posts.items() if number not in self._done_ids}
-        mentions = self._readable([fresh[number] for number in sorted(fresh)])
-        if not all([await self._is_done_with(mention) for mention in mentions]):
-            return  # the next poll reads them again; taking one twice is harmless
-        newest = max([int(cursor), *posts])
-        if newest != int(cursor):
-            await self._cursors.write_cursor(CURSOR_NAME, str(newest))
-        self._done_ids = {number for number in posts if number > newest - _OVERLAP}
-        self._failure_counts.clear()
+        reading = await self._records.timeline.reading()
+        if reading.cursor is None:
+            return await self._begin()
+        if reading.gap is not None:
+            _log.info("x walk resumed read_count=%d", reading.gap.read_count)
+            return await self._walk(reading.gap)
+        return await self._walk(Gap(lo_id=max(reading.cursor - OVERLAP, reading.floor)))
 
-    async def _is_done_with(self, mention: Mention) -> bool:
-        """Hand a mention on; whether the cursor may pass it."""
-        try:
-            await self._take(mention)
-        except self._not_now:
-            raise
-        except Exception:  # noqa: BLE001 - one request: the others must not wait for it
-            self._failure_counts[mention.root_id] += 1
-            is_given_up = self._failure_counts[mention.root_id] >= MAX_TAKE_COUNT
-            what = "given up" if is_given_up else "kept for another look"
-            _log.exception("x mention failed root_id=%s and is %s", mention.root_id, what)
-            return is_given_up
-        return True
+    def interval_s(self, polled: Polled | None) -> float:
+        """How long to wait before the next poll.
 
-    async def _begin(self) -> None:
+        After a full page as short as X allows, which depends on the plan; else as the admin
+        chose, but never shorter than that.
+        """
+        least_s = _LEAST_INTERVAL_S
+        if self._limit_count:
+            least_s = _WINDOW_S / self._limit_count * _MARGIN
+        is_full = polled is not None and polled.is_full
+        return least_s if is_full else max(least_s, self._config.poll_interval_s)
+
+    async def _begin(self) -> Polled:
         """Start at the newest mention there is: what came before the bot is not answered."""
-        page = await self._pause.call(
-            lambda: self._api.mentions(self._me.id, since_id=None, page_token=None)
-        )
-        self._done_ids = {int(post["id"]) for post in page.posts}
-        newest = max(self._done_ids, default=0)
-        await self._cursors.write_cursor(CURSOR_NAME, str(newest))
+        step = await self._gates.mentions.call(lambda: next_step(self._fetch_mentions, Span()))
+        self._readable(step.posts)
+        newest_id = max((int(post["id"]) for post in step.posts), default=0)
+        cost = self._cost(Call.MENTION, step.posts)
+        await self._records.timeline.begin_reading(newest_id, cost, now=self._clock())
+        return Polled(new_count=0, is_full=False)
 
-    async def _posts_since(self, since: int) -> dict[int, Post]:
-        """Walk down all pages. X shows at most the 800 newest."""
-        found: dict[int, Post] = {}
-        token: str | None = None
-        while True:
-            page = await self._api.mentions(
-                self._me.id, since_id=str(since) if since else None, page_token=token
+    async def _walk(self, gap: Gap) -> Polled:
+        new_count, is_full, is_over = 0, False, False
+        while not is_over:
+            above, step = await self._step(gap)
+            is_full |= len(step.posts) >= PAGE_SIZE
+            gap, is_over = self._moved_on(above, step)
+            new_count += await self._keep(step.posts, above, gap, is_last=is_over)
+        return Polled(new_count=new_count, is_full=is_full)
+
+    async def _step(self, gap: Gap) -> tuple[Gap, Step]:
+        """Read the next page; where the timeline does not go on, from the search."""
+        span = Span(since_id=gap.lo_id, until_id=gap.next_until_id)
+        if not gap.is_search:
+            try:
+                return gap, await self._gates.mentions.call(
+                    lambda: next_step(self._fetch_mentions, span)
+                )
+            except IncompleteWalkError as error:
+                _log.warning("x timeline does not go on, searching reason=%s", error)
+        return replace(gap, is_search=True), await self._search_step(span)
+
+    async def _search_step(self, span: Span) -> Step:
+        try:
+            return await self._gates.search.call(lambda: next_step(self._fetch_search, span))
+        except (DeclinedError, IncompleteWalkError) as error:
+            _log.error(
+                "x mentions lost since_id=%d until_id=%s reason=%s",
+                span.since_id,
+                span.until_id,
+                error,
             )
-            new = {int(post["id"]): post for post in page.posts if int(post["id"]) not in found}
-            found |= new
-            token = page.next_token
-            if token is None or not new:  # X was seen to repeat a token for ever
-                break
-        if since and len(found) >= _REACHABLE_COUNT:
-            _log.warning("x mentions beyond the reachable ones may be lost")
-        return found
+            return Step(posts=(), next_until_id=None, limit_count=None)
 
-    def _readable(self, posts: Sequence[Post]) -> list[Mention]:
-        """Return the requests among ``posts``.
+    def _moved_on(self, gap: Gap, step: Step) -> tuple[Gap, bool]:
+        """Return the gap below the page just read, and whether the walk is over."""
+        ids = [int(post["id"]) for post in step.posts]
+        gap = replace(
+            gap,
+            hi_id=gap.hi_id or max(ids, default=0),
+            read_count=gap.read_count + len(ids),
+            next_until_id=step.next_until_id or min(ids, default=gap.next_until_id),
+        )
+        if step.next_until_id is not None:
+            return gap, False
+        if not gap.is_search and gap.read_count >= self._config.reachable_count:
+            _log.warning("x timeline ended after read_count=%d, searching", gap.read_count)
+            return replace(gap, is_search=True), False
+        return gap, True
+
+    async def _keep(self, posts: tuple[Post, ...], above: Gap, gap: Gap, *, is_last: bool) -> int:
+        """Store a page and how far the walk has come, unless there is nothing to store.
+
+        Args:
+            posts: What the page holds.
+            above: The gap that was left before it was read.
+            gap: The gap below it.
+            is_last: The walk is over.
+        """
+        cost = self._cost(Call.POST if above.is_search else Call.MENTION, posts)
+        try:
+            mentions = self._readable(posts)
+        except UnreadablePostError:
+            await self._records.money.spend(cost, now=self._clock())
+            raise
+        fresh = [new for new in mentions if new.latest_id not in self._known_ids]
+        has_row = above.next_until_id is not None
+        new_count = 0
+        if fresh or cost.unit_count or has_row or not is_last:
+            new_count = await self._records.timeline.keep_page(
+                fresh, gap, cost, is_last=is_last, now=self._clock()
+            )
+        known_ids = self._known_ids | {new.latest_id for new in mentions}
+        self._known_ids = {known for known in known_ids if known > gap.hi_id - OVERLAP}
+        return new_count
+
+    def _cost(self, call: Call, posts: tuple[Post, ...]) -> Cost:
+        return self._config.prices.cost(call, self._billed[call].new_count(posts))
+
+    async def _fetch_mentions(self, span: Span) -> Page:
+        page = await self._api.mentions(self._me.id, span)
+        self._limit_count = page.limit_count or self._limit_count
+        return page
+
+    async def _fetch_search(self, span: Span) -> Page:
+        return await self._api.search(self._me.username, span)
+
+    def _readable(self, posts: tuple[Post, ...]) -> list[NewMention]:
+        """Return what the posts are to the bot, oldest first.
 
         Raises:
-            UnreadablePostError: Not one post has the fields that are needed: X has changed
-                them, and answering would be guessing. The cursor stays where it is.
+            UnreadablePostError: Not one post has the fields that are needed.
         """
-        mentions: list[Mention] = []
+        mentions: list[NewMention] = []
         unreadable: list[UnreadablePostError] = []
-        for post in posts:
+        for post in reversed(posts):
             try:
-                mention = read_mention(post, self._me)
+                ignored_ids = self._config.ignored_ids
+                mentions.append(read_mention(post, self._me, ignored_ids=ignored_ids))
             except UnreadablePostError as error:
                 unreadable.append(error)
-            else:
-                mentions += [mention] if mention else []
+                mentions.append(_unreadable(post, error))
         if unreadable and len(unreadable) == len(posts):
             raise unreadable[0]
         for error in unreadable:
-            _log.warning("x post skipped missing_field=%s", error)
+            _log.warning("x post ignored missing_field=%s", error)
         return mentions
+
+
+def _unreadable(post: Post, error: UnreadablePostError) -> NewMention:
+    """Keep a post that could be misread as one that is not answered."""
+    post_id = int(post["id"])
+    return NewMention(
+        root_id=post_id,
+        latest_id=post_id,
+        author_id=str(post.get("author_id", "")),
+        conversation_id=str(post.get("conversation_id", "")),
+        answers_id=None,
+        prompt="",
+        command=None,
+        ignored_because=f"unreadable: {error}",
+    )

@@ -26,7 +26,8 @@ from tests.support.clock import Clock
 from tests.support.factories import submission
 from tests.support.scripted_engine import ScriptedEngine, solid_png
 from tests.support.waiting import until
-from tests.support.x_server import ME, Fault, XServer
+from tests.support.x_server import XServer
+from tests.support.x_world import ME, Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -99,7 +100,7 @@ async def test_a_platform_that_cannot_be_reached_keeps_nothing_else_down(
     settings: Settings,
 ) -> None:
     async with XServer() as x:
-        x.fail(ME, Fault(kind="html", status=502))
+        x.world.fail(ME, Fault(kind="html", status=502))
         async with running(with_x(settings, x)) as said:
             assert said[3] == (
                 "X: not reached yet. The bot keeps trying; check this machine's network connection."

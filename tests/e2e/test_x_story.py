@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,8 @@ import pytest
 
 from tests.support.looks import border, decoded, middle, strongest
 from tests.support.waiting import until
-from tests.support.x_server import CREATE, MENTIONS, Fault, XServer
+from tests.support.x_server import XServer
+from tests.support.x_world import CREATE, MENTIONS, METADATA, UPLOAD, Fault
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -30,8 +32,9 @@ LISTENS_WITHIN_S = 30.0
 @pytest.fixture
 async def x() -> AsyncIterator[XServer]:
     async with XServer() as server:
+        server.world.limits[MENTIONS] = 100_000  # the bot looks as often as X allows
         yield server
-        assert server.violations == []
+        assert server.world.violations == []
 
 
 def variables(x: XServer) -> dict[str, str]:
@@ -48,9 +51,9 @@ async def running(bot: BotProcess, x: XServer) -> AsyncGenerator[None]:
 
 async def start(bot: BotProcess, x: XServer) -> None:
     """Start it and wait for its second look: the first only finds out where to begin."""
-    look_count = x.calls.count(MENTIONS) + 2
+    look_count = x.world.calls.count(MENTIONS) + 2
     await asyncio.to_thread(bot.start)
-    await until(lambda: x.calls.count(MENTIONS) >= look_count, limit_s=LISTENS_WITHIN_S)
+    await until(lambda: x.world.calls.count(MENTIONS) >= look_count, limit_s=LISTENS_WITHIN_S)
 
 
 async def test_a_mention_is_answered_with_pictures_and_the_allowance_survives_a_restart(
@@ -59,10 +62,10 @@ async def test_a_mention_is_answered_with_pictures_and_the_allowance_survives_a_
     """One story, because each step needs what the one before it left behind."""
     bot = new_bot(**variables(x))
     async with running(bot, x):
-        first = x.mention("ada", "@imagine_bot a red circle on a blue background")
-        await until(lambda: bool(x.replies_to(first)), limit_s=DRAWN_WITHIN_S)
+        first = x.world.mention("ada", "@imagine_bot a red circle on a blue background")
+        await until(lambda: bool(x.world.replies_to(first)), limit_s=DRAWN_WITHIN_S)
 
-    (reply,) = x.replies_to(first)
+    (reply,) = x.world.replies_to(first)
     (media,) = reply.media
     assert reply.text.partition(" (ref ")[0] == (
         "Here are your 9 pictures, drawn by an AI, best first."
@@ -71,14 +74,14 @@ async def test_a_mention_is_answered_with_pictures_and_the_allowance_survives_a_
     assert media.alt_text == (
         "A grid of 9 pictures, drawn by an AI from the words: a red circle on a blue background"
     )
-    best = first_of_nine(decoded(media.png))
+    best = first_of_nine(decoded(media.picture))
     assert (strongest(middle(best)), strongest(border(best))) == ("red", "blue")
 
     async with running(bot, x):
-        second = x.mention("ada", "@imagine_bot a green cube")
-        await until(lambda: bool(x.replies_to(second)))
+        second = x.world.mention("ada", "@imagine_bot a green cube")
+        await until(lambda: bool(x.world.replies_to(second)))
 
-    (refusal,) = x.replies_to(second)
+    (refusal,) = x.world.replies_to(second)
     assert refusal.text.startswith(
         "Today's allowance of 9 pictures is used up. It reopens at 00:00 UTC on "
     )
@@ -87,34 +90,64 @@ async def test_a_mention_is_answered_with_pictures_and_the_allowance_survives_a_
     assert "red circle" not in bot.output
 
 
-async def test_a_mention_that_a_killed_process_had_taken_is_answered_once_by_the_next(
+# Where the process is killed: in the middle of a call to X.
+DEATHS = {
+    "while the picture is uploaded": (UPLOAD, Fault(kind="hang")),
+    "before the alt text is there": (METADATA, Fault(kind="hang")),
+    "when the reply is out and nobody knows": (CREATE, Fault(kind="hang", is_committed=True)),
+}
+
+
+async def test_a_process_killed_at_any_moment_leaves_one_answer_to_each_mention(
     new_bot: NewBot, x: XServer
 ) -> None:
-    bot = new_bot(**variables(x))
+    """One story of five lives: each start loads the model."""
+    bot = new_bot(**variables(x) | {"DAILY_PICTURES": "0"})
     await start(bot, x)
-    post_id = x.mention("ada", "@imagine_bot a yellow square")
+    asked = [x.world.mention("ada", "@imagine_bot a yellow square")]
     await until(lambda: "job accepted" in bot.output)
     await asyncio.to_thread(bot.kill)
+    for number, (call, fault) in enumerate(DEATHS.values()):
+        x.world.fail(call, fault)
+        call_count = x.world.calls.count(call)
+        await start(bot, x)
+        asked.append(x.world.mention(f"person{number}", "@imagine_bot a yellow square"))
+        await until(lambda: x.world.calls.count(call) > call_count, limit_s=DRAWN_WITHIN_S)  # noqa: B023 (of this round)
+        await asyncio.to_thread(bot.kill)
 
     async with running(bot, x):
-        await until(lambda: bool(x.replies_to(post_id)), limit_s=DRAWN_WITHIN_S)
-        await until(lambda: "job delivered" in bot.output)
+        await until(lambda: bot.output.count("job delivered") == len(asked), limit_s=DRAWN_WITHIN_S)
 
-    assert len(x.replies_to(post_id)) == 1
+    assert [len(x.world.replies_to(post_id)) for post_id in asked] == [1] * len(asked)
+    assert x.world.calls.count(CREATE) == len(asked)
 
 
 async def test_a_reply_whose_answer_is_lost_is_not_posted_twice(
     new_bot: NewBot, x: XServer
 ) -> None:
     bot = new_bot(**variables(x))
-    x.fail(CREATE, Fault(kind="reset", is_committed=True))
+    x.world.fail(CREATE, Fault(kind="reset", is_committed=True))
 
     async with running(bot, x):
-        post_id = x.mention("ada", "@imagine_bot a yellow square")
+        post_id = x.world.mention("ada", "@imagine_bot a yellow square")
         await until(lambda: "job delivered" in bot.output, limit_s=DRAWN_WITHIN_S)
 
-    assert len(x.replies_to(post_id)) == 1
-    assert x.calls.count(CREATE) == 1
+    assert len(x.world.replies_to(post_id)) == 1
+    assert x.world.calls.count(CREATE) == 1
+
+
+async def test_check_looks_at_x_without_posting(new_bot: NewBot, x: XServer) -> None:
+    bot = new_bot(**variables(x))
+    x.world.mention("ada", "@imagine_bot a yellow square")
+
+    looked = await asyncio.to_thread(bot.imagine, "check")
+
+    assert looked.returncode == 0
+    assert re.fullmatch(
+        r"x         ok: @imagine_bot, 100000 looks in 15 min, clock \d s apart, fields seen on 1",
+        looked.stdout.splitlines()[-1],
+    )
+    assert set(x.world.calls) == {"GET /2/users/me", MENTIONS}
 
 
 async def test_wrong_keys_end_the_process_with_a_sentence(new_bot: NewBot, x: XServer) -> None:

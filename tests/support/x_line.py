@@ -1,35 +1,38 @@
-"""What the X adapter stands on in its own tests: time, cursors and a service that is not there."""
+"""What the X adapter stands on in tests over loopback: time, a database, a service.
+
+Here the calls are real (tweepy, sockets) and time is stepped by hand, so these lines are few;
+the many are in ``tests.support.x_histories``.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
-from bot.jobs import (
-    DeliveryError,
-    DuplicateEventError,
-    Job,
-    JobId,
-    JobState,
-    OverQuotaError,
-)
+from sqlalchemy import select
+
+from bot.store import Store
+from bot.store.tables import cursors
 from bot.x.adapter import XAdapter
 from bot.x.config import XConfig
-from tests.support.scripted_engine import drawn
+from tests.support.clock import NOON
+from tests.support.inline_database import InlineDatabase
+from tests.support.x_desk import Desk, Ledger
 from tests.support.x_server import ACCESS_TOKEN, ACCESS_TOKEN_SECRET, API_KEY, API_SECRET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from bot.jobs import Delivery, Person, Submission
+    from bot.store.database import Database
     from tests.support.x_server import XServer
+    from tests.support.x_world import XWorld
 
-NOON = datetime(2026, 6, 9, 12, 0, tzinfo=UTC)
 DEADLINE_S = 60.0
+A_DAY_S = 24 * 3600.0
 
 
 class SteppedTime:
@@ -71,94 +74,66 @@ class SteppedTime:
         await self.until(lambda: self.now >= end)
 
 
-class MemoryCursors:
-    """Survives a "restart" of the adapter when it is handed to the next one."""
+@dataclass(slots=True)
+class Line:
+    """What outlives a restart of the adapter."""
 
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
+    server: XServer
+    time: SteppedTime = field(default_factory=SteppedTime)
+    database: InlineDatabase = field(default_factory=InlineDatabase)
+    ledger: Ledger = field(default_factory=Ledger)
 
-    async def read_cursor(self, name: str) -> str | None:
-        return self.values.get(name)
+    @property
+    def world(self) -> XWorld:
+        return self.server.world
 
-    async def write_cursor(self, name: str, value: str) -> None:
-        self.values[name] = value
-
-
-class Desk:
-    """A ``Submitter`` that draws at once and delivers once; ``is_open`` holds drawings back."""
-
-    def __init__(self, time: SteppedTime, *, allowance_count: int = 10_000) -> None:
-        self._time = time
-        self._allowance_count = allowance_count
-        self._used: dict[str, int] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.jobs: dict[str, Job] = {}
-        self.failures: list[DeliveryError] = []
-        self.delivery: Delivery | None = None
-        self.is_open = asyncio.Event()
-        self.is_open.set()
+    @property
+    def store(self) -> Store:
+        return Store(cast("Database", self.database))
 
     @property
     def prompts(self) -> list[str]:
-        return [job.submission.request.prompt for job in self.jobs.values()]
+        return self.ledger.prompts
 
-    async def submit(self, submission: Submission) -> Job:
-        if submission.event_id in self.jobs:
-            raise DuplicateEventError(self.jobs[submission.event_id])
-        self._take(submission)
-        request = replace(submission.request, seed=7)
-        job = Job(
-            id=JobId(f"job-{submission.event_id}"),
-            submission=replace(submission, request=request),
-            state=JobState.ACCEPTED,
-            attempt_count=0,
-            accepted_at=self._time(),
+    @asynccontextmanager
+    async def running(self, **changes: object) -> AsyncGenerator[Running]:
+        """An adapter that has read the mentions once, so that what follows is new to it."""
+        store = self.store
+        desk = Desk(self.ledger, clock=self.time, sleep=self.time.sleep)
+        adapter = XAdapter(
+            x_config(self.server, **changes),
+            desk,
+            store,
+            store.x,
+            clock=self.time,
+            sleep=self.time.sleep,
         )
-        self.jobs[submission.event_id] = job
-        self._begin(job)
-        return job
-
-    async def allowance_left(self, person: Person) -> int | None:
-        return self._allowance_count - self._used.get(person.id, 0)
-
-    def resume(self, *, attempt_count: int) -> None:
-        """Do what the service does after a restart."""
-        for job in self.jobs.values():
-            if job.state is JobState.ACCEPTED:
-                self._begin(replace(job, attempt_count=attempt_count))
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _take(self, submission: Submission) -> None:
-        person_id, count = submission.person.id, submission.request.picture_count
-        left = self._allowance_count - self._used.get(person_id, 0)
-        if left < count:
-            midnight = self._time().replace(hour=0, minute=0, second=0, microsecond=0)
-            raise OverQuotaError(
-                allowance_count=self._allowance_count,
-                left_count=left,
-                reopens_at=midnight + timedelta(days=1),
-            )
-        self._used[person_id] = self._used.get(person_id, 0) + count
-
-    def _begin(self, job: Job) -> None:
-        task = asyncio.create_task(self._deliver(job))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _deliver(self, job: Job) -> None:
-        await self.is_open.wait()
-        assert self.delivery is not None
+        desk.delivery = adapter
+        desk.start()
         try:
-            await self.delivery.deliver(job, drawn(job.submission.request))
-        except DeliveryError as error:
-            self.failures.append(error)
-        else:
-            done = replace(job, state=JobState.DELIVERED)
-            self.jobs[job.submission.event_id] = done
+            await adapter.start()
+            await self.time.until(lambda: adapter.is_listening)
+            yield Running(adapter=adapter, desk=desk)
+        finally:
+            await adapter.close()
+            await desk.close()
+
+    def has_noted_limit(self, gate: str) -> bool:
+        """Whether a rate limit of that kind of call would survive a death now."""
+        query = select(cursors.c.name).where(cursors.c.name == f"x.closed.{gate}")
+        return bool(self.database.rows(query))
+
+    async def states(self) -> dict[str, int]:
+        """How many mentions are in each state."""
+        return await self.store.x.mentions.state_counts()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """One life of the adapter and of the service behind it."""
+
+    adapter: XAdapter
+    desk: Desk
 
 
 def x_config(server: XServer, **changes: object) -> XConfig:
@@ -168,25 +143,9 @@ def x_config(server: XServer, **changes: object) -> XConfig:
         access_token=ACCESS_TOKEN,
         access_token_secret=ACCESS_TOKEN_SECRET,
         api_base=server.url,
+        close_grace_s=0.0,  # a death, unless a test says otherwise
+        # On a busy machine time is stepped faster than calls come back.
+        give_up_after_s=10_000 * A_DAY_S,
+        sweep_interval_s=0.0,  # else time would jump a day whenever a call is under way
     )
     return replace(config, **changes)  # pyright: ignore[reportArgumentType] (a test's words)
-
-
-@asynccontextmanager
-async def running_adapter(
-    server: XServer,
-    desk: Desk,
-    cursors: MemoryCursors,
-    time: SteppedTime,
-    **changes: object,
-) -> AsyncGenerator[XAdapter]:
-    """An adapter that has read the mentions once, so that what follows is new to it."""
-    adapter = XAdapter(x_config(server, **changes), desk, cursors, clock=time, sleep=time.sleep)
-    desk.delivery = adapter
-    try:
-        await adapter.start()
-        await time.until(lambda: "x.mentions" in cursors.values)
-        yield adapter
-    finally:
-        await adapter.close()
-        await desk.close()

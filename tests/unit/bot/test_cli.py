@@ -134,7 +134,7 @@ def test_check_tells_what_is_fine_and_what_is_not(
 
     assert main(["check"]) == 1
     told = capsys.readouterr()
-    assert told.out == "settings  ok\ndatabase  ok\n"
+    assert told.out == "settings  ok\ndatabase  ok\nx         ok: off (no keys)\n"
     assert told.err.startswith(f"model     The model in {own_folder} lacks dalle_bart/config.json")
 
 

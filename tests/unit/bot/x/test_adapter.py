@@ -2,594 +2,359 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
 
 import pytest
+from sqlalchemy import select
 
-from bot.jobs import DeliveryError, UnavailableError, UndeliverableError
+from bot.jobs import DeliveryError, JobState, Person, Platform, UndeliverableError
+from bot.store import Store
+from bot.store.x_tables import x_attempts
 from bot.x.adapter import XAdapter, XKeysError
-from bot.x.polling import MAX_TAKE_COUNT
-from engine.api import EngineBusyError, InvalidRequestError
-from tests.support.scripted_engine import drawn
-from tests.support.x_line import NOON, Desk, MemoryCursors, SteppedTime, running_adapter, x_config
-from tests.support.x_server import (
+from bot.x.config import XConfig
+from engine.api import DrawingFailedError, EngineBusyError
+from tests.support.clock import NOON
+from tests.support.factories import submission
+from tests.support.inline_database import InlineDatabase
+from tests.support.virtual_time import VirtualLoop, run_virtually
+from tests.support.x_desk import Desk, Ledger, picture
+from tests.support.x_line import A_DAY_S, x_config
+from tests.support.x_memory import MemoryApi
+from tests.support.x_world import (
     CREATE,
     ME,
     MENTIONS,
-    METADATA,
     OWN_POSTS,
     UPLOAD,
     Fault,
-    XServer,
+    XWorld,
     rate_limited,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from bot.jobs import Job, Submission
-
-
-@pytest.fixture
-def time() -> SteppedTime:
-    return SteppedTime()
+    from bot.jobs import Job
+    from bot.store.database import Database
+    from tests.support.x_line import Line
 
 
-@pytest.fixture
-def cursors() -> MemoryCursors:
-    return MemoryCursors()
+async def test_a_mention_is_answered_by_one_reply_with_the_described_grid(line: Line) -> None:
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
 
-
-@pytest.fixture
-def desk(time: SteppedTime) -> Desk:
-    return Desk(time)
-
-
-@pytest.fixture
-async def server(time: SteppedTime) -> AsyncIterator[XServer]:
-    async with XServer(clock=time) as server:
-        yield server
-        assert server.violations == []
-
-
-async def test_a_mention_is_answered_by_one_reply_with_the_described_grid(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
-
-    (reply,) = server.bot_posts()
-    (job,) = desk.jobs.values()
-    assert reply.text.startswith("Here are your 9 pictures, drawn by an AI, best first. (ref ")
+    (reply,) = line.world.bot_posts()
+    (job,) = line.ledger.jobs.values()
+    assert re.fullmatch(
+        r"Here are your 9 pictures, drawn by an AI, best first\. \(ref [0-9a-f]{8}\)", reply.text
+    )
     assert reply.made_with_ai
     (media,) = reply.media
-    assert media.png == drawn(job.submission.request).grid_png
-    assert media.alt_text == ("A grid of 9 pictures, drawn by an AI from the words: a red cube")
+    assert media.picture == picture(job.submission.request).grid_png
+    assert media.alt_text == "A grid of 9 pictures, drawn by an AI from the words: a red cube"
 
 
-async def test_mentions_from_before_the_first_start_are_not_answered(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+async def test_the_words_of_a_person_go_into_the_alt_text_and_never_into_the_reply(
+    line: Line,
 ) -> None:
-    server.mention("ada", "@imagine_bot an old wish")
+    words = "@imagine_bot zebra https://example.com/zebra #zebra $ZEBRA " + "zebra " * 250
+    async with line.running():
+        post_id = line.world.mention("ada", words, whole_text=words)
+        await line.time.until(lambda: line.world.replies_to(post_id) or line.world.bot_posts())
 
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a new wish")
-        await time.until(lambda: server.replies_to(post_id))
-
-    assert desk.prompts == ["a new wish"]
+    (reply,) = line.world.bot_posts()
+    assert "zebra" not in reply.text.casefold()
+    assert reply.text.startswith("The prompt has 1,")
 
 
-async def test_mentions_made_while_the_bot_was_down_are_all_answered_oldest_first(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+async def test_a_long_alt_text_is_cut_at_a_thousand_characters(line: Line) -> None:
+    words = "@imagine_bot " + "zebra " * 165
+    async with line.running():
+        post_id = line.world.mention("ada", words, whole_text=words)
+        await line.time.until(lambda: line.world.replies_to(post_id))
+
+    (media,) = line.world.replies_to(post_id)[0].media
+    assert media.alt_text is not None
+    assert (len(media.alt_text), media.alt_text[-1]) == (1000, "…")
+
+
+async def test_an_edited_mention_is_answered_once_with_its_newest_words(line: Line) -> None:
+    async with line.running(poll_interval_s=60.0):
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        line.world.edit(post_id, "@imagine_bot a blue cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
+        line.world.edit(post_id, "@imagine_bot a green cube")
+        last = line.world.mention("bob", "@imagine_bot a grey cube")
+        await line.time.until(lambda: line.world.replies_to(last))
+
+    assert line.prompts == ["a blue cube", "a grey cube"]
+    assert len(line.world.bot_posts()) == 2
+
+
+async def test_a_mention_that_is_edited_while_it_is_drawn_is_answered_at_its_newest_version(
+    line: Line,
 ) -> None:
-    async with running_adapter(server, desk, cursors, time):
-        pass
-    desk.is_open.clear()
-    for number in range(150):
-        server.mention(f"person{number}", f"@imagine_bot cube number {number}")
+    async with line.running(poll_interval_s=3600.0) as now:
+        now.desk.is_open.clear()
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.ledger.jobs)
+        line.world.mention_lag_s = 100_000.0  # the bot does not see it in time
+        newest = line.world.edit(post_id, "@imagine_bot a blue cube")
+        now.desk.is_open.set()
+        await line.time.until(lambda: line.world.replies_to(post_id))
 
-    async with running_adapter(server, desk, cursors, time):
-        await time.until(lambda: len(desk.jobs) == 150)
-
-    assert desk.prompts == [f"cube number {number}" for number in range(150)]
-
-
-async def test_a_failure_between_two_pages_loses_no_mention(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    async with running_adapter(server, desk, cursors, time, poll_interval_s=60.0):
-        desk.is_open.clear()
-        for number in range(150):
-            server.mention(f"person{number}", f"@imagine_bot cube number {number}")
-        calls = server.calls.count(MENTIONS)
-        await time.until(lambda: server.calls.count(MENTIONS) > calls)
-        server.fail(MENTIONS, Fault(kind="html", status=502))
-        await time.until(lambda: len(desk.jobs) == 150)
+    (reply,) = line.world.bot_posts()
+    assert reply.reply_to_id == int(newest)
+    assert line.world.calls.count(CREATE) == 2
 
 
-async def test_a_mention_that_x_shows_after_a_younger_one_is_answered(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    async with running_adapter(server, desk, cursors, time):
-        late = server.mention_late("ada", "@imagine_bot a red cube")
-        early = server.mention("bob", "@imagine_bot a blue cube")
-        await time.until(lambda: server.replies_to(early))
-        server.show(late)
-        await time.until(lambda: server.replies_to(str(late.id)))
+async def test_a_restart_before_the_delivery_answers_once(line: Line) -> None:
+    async with line.running() as now:
+        now.desk.is_open.clear()
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.ledger.jobs)
 
-    assert desk.prompts == ["a blue cube", "a red cube"]
+    async with line.running():
+        await line.time.until(lambda: line.world.replies_to(post_id))
+        last = line.world.mention("bob", "@imagine_bot a blue cube")
+        await line.time.until(lambda: line.world.replies_to(last))
 
-
-async def test_names_that_x_inserts_own_posts_and_retweets_are_ignored(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    async with running_adapter(server, desk, cursors, time):
-        first = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(first))
-        answer = server.replies_to(first)[0]
-        server.reply("bob", "thanks, nice", to=str(answer.id))
-        server.retweet("eve", first)
-        last = server.mention("ada", "@imagine_bot a blue cube")
-        await time.until(lambda: server.replies_to(last))
-
-    assert desk.prompts == ["a red cube", "a blue cube"]
+    assert len(line.world.bot_posts()) == 2
+    assert line.world.calls.count(OWN_POSTS) == 0
 
 
-async def test_an_edited_mention_is_answered_once(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
-        server.edit(post_id, "@imagine_bot a red cube!")
-        last = server.mention("bob", "@imagine_bot a blue cube")
-        await time.until(lambda: server.replies_to(last))
+async def test_a_restart_after_a_reply_nobody_noted_does_not_repeat_it(line: Line) -> None:
+    line.world.fail(CREATE, Fault(kind="hang", is_committed=True))
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
+    (job,) = line.ledger.jobs.values()
+    assert job.state is JobState.ACCEPTED
 
-    assert len(server.bot_posts()) == 2
+    async with line.running():
+        await line.time.until(lambda: is_done(line))
 
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Fault(kind="reset", is_committed=True),
-        Fault(kind="hang", is_committed=True),
-        Fault(kind="truncated", is_committed=True),
-        Fault(kind="html", status=201, is_committed=True),
-        Fault(kind="html", status=502, is_committed=True),
-        Fault(kind="null", is_committed=True),
-        Fault(kind="answer", status=503, is_committed=True),
-    ],
-    ids=lambda fault: f"{fault.kind}-{fault.status}",
-)
-async def test_a_reply_whose_answer_was_lost_is_found_and_not_posted_again(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime, fault: Fault
-) -> None:
-    server.fail(CREATE, fault)
-    server.hidden_looks = 3
-
-    async with running_adapter(server, desk, cursors, time, call_timeout_s=2.0):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs and not is_waiting(desk))
-
-    assert len(server.replies_to(post_id)) == 1
-    assert server.calls.count(CREATE) == 1
-    assert desk.failures == []
-
-
-@pytest.mark.parametrize("kind", ["reset", "answer", "truncated"])
-async def test_a_reply_that_did_not_go_out_is_posted_again_after_all_looks(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime, kind: str
-) -> None:
-    server.fail(CREATE, Fault(kind=kind))  # pyright: ignore[reportArgumentType] (one of them)
-
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs and not is_waiting(desk))
-
-    assert len(server.replies_to(post_id)) == 1
-    assert server.calls.count(OWN_POSTS) == 4
-    assert time.now - NOON > timedelta(seconds=380)
-
-
-@pytest.mark.parametrize("withheld", ["referenced_tweets", "text"])
-async def test_a_reply_is_recognised_by_its_parent_or_by_its_text(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime, withheld: str
-) -> None:
-    server.fail(CREATE, Fault(kind="reset", is_committed=True))
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: CREATE in server.calls)
-        server.withheld = {withheld}
-        await time.until(lambda: not is_waiting(desk))
-
-    assert len(server.replies_to(post_id)) == 1
-    assert server.calls.count(CREATE) == 1
-
-
-async def test_an_answer_that_has_waited_for_a_day_is_not_posted_any_more(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(CREATE, rate_limited(NOON + timedelta(hours=25)))
-    async with running_adapter(server, desk, cursors, time, poll_interval_s=600.0):
-        server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.failures)
-
-    (failure,) = desk.failures
-    assert isinstance(failure, UndeliverableError)
-    assert server.bot_posts() == []
-
-
-async def test_a_look_that_fails_does_not_count_as_not_there(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(CREATE, Fault(kind="reset", is_committed=True))
-    server.fail(OWN_POSTS, *[Fault(kind="answer", status=503)] * 6)
-
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs and not is_waiting(desk))
-
-    assert len(server.replies_to(post_id)) == 1
-    assert server.calls.count(CREATE) == 1
-
-
-async def test_a_restart_before_the_delivery_answers_once(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    desk.is_open.clear()
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs)
-    desk.is_open.set()
-    desk.resume(attempt_count=0)
-
-    async with running_adapter(server, desk, cursors, time):
-        await time.until(lambda: not is_waiting(desk))
-        last = server.mention("bob", "@imagine_bot a blue cube")
-        await time.until(lambda: server.replies_to(last))
-
-    assert len(server.replies_to(post_id)) == 1
-    assert server.calls.count(OWN_POSTS) == 0
-
-
-async def test_a_restart_after_a_reply_nobody_noted_does_not_repeat_it(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(CREATE, Fault(kind="hang", is_committed=True))
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
-    assert is_waiting(desk)
-    desk.resume(attempt_count=1)
-
-    async with running_adapter(server, desk, cursors, time):
-        await time.until(lambda: not is_waiting(desk))
-
-    assert len(server.replies_to(post_id)) == 1
-    assert server.calls.count(CREATE) == 1
+    assert len(line.world.replies_to(post_id)) == 1
+    assert line.world.calls.count(CREATE) == 1
 
 
 @pytest.mark.parametrize("call", [CREATE, UPLOAD, MENTIONS])
-async def test_a_rate_limit_is_waited_out_to_its_end(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime, call: str
-) -> None:
-    async with running_adapter(server, desk, cursors, time, poll_interval_s=60.0):
-        server.fail(call, rate_limited(NOON + timedelta(minutes=14)))
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
+async def test_a_rate_limit_is_waited_out_to_its_end(line: Line, call: str) -> None:
+    async with line.running(poll_interval_s=60.0):
+        line.world.fail(call, rate_limited(NOON + timedelta(minutes=14)))
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
 
-    assert time.now >= NOON + timedelta(minutes=14)
-    assert len(server.replies_to(post_id)) == 1
+    assert line.time.now >= NOON + timedelta(minutes=14)
+    assert len(line.world.replies_to(post_id)) == 1
 
 
-async def test_a_rate_limit_without_a_reset_time_is_no_hot_loop(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    async with running_adapter(server, desk, cursors, time, poll_interval_s=3600.0):
-        server.fail(MENTIONS, *[Fault(kind="answer", status=429, detail="slow down")] * 5)
-        server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs)
+async def test_a_rate_limit_is_still_waited_out_after_a_restart(line: Line) -> None:
+    line.world.fail(CREATE, rate_limited(NOON + timedelta(minutes=14)))
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.has_noted_limit("posts"))
 
-    assert time.now - NOON >= timedelta(hours=1, minutes=5)
+    async with line.running(poll_interval_s=60.0):
+        await line.time.until(lambda: line.world.replies_to(post_id))
+
+    assert line.time.now >= NOON + timedelta(minutes=14)
 
 
-async def test_more_replies_than_x_allows_in_a_window_are_spread_over_the_next(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.limits[CREATE] = 2
-
-    desk.is_open.clear()
-    async with running_adapter(server, desk, cursors, time, poll_interval_s=60.0):
+async def test_more_replies_than_x_allows_in_a_window_are_spread_over_the_next(line: Line) -> None:
+    line.world.limits[CREATE] = 2
+    async with line.running(poll_interval_s=60.0) as now:
+        now.desk.is_open.clear()
         for number in range(7):
-            server.mention(f"person{number}", "@imagine_bot a red cube")
-        await time.until(lambda: len(desk.jobs) == 7)
-        desk.is_open.set()
-        await time.until(lambda: len(server.bot_posts()) == 7)
+            line.world.mention(f"person{number}", "@imagine_bot a red cube")
+        await line.time.until(lambda: len(line.ledger.jobs) == 7)
+        now.desk.is_open.set()
+        await line.time.until(lambda: len(line.world.bot_posts()) == 7)
 
-    assert time.now - NOON >= timedelta(minutes=45)
-
-
-async def test_a_person_over_quota_is_told_once_a_day_when_it_reopens(
-    server: XServer, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    desk = Desk(time, allowance_count=9)
-    async with running_adapter(server, desk, cursors, time):
-        server.mention("ada", "@imagine_bot a red cube")
-        second = server.mention("ada", "@imagine_bot a blue cube")
-        third = server.mention("ada", "@imagine_bot a green cube")
-        await time.until(lambda: server.replies_to(second))
-        await time.for_hours(0.2)
-
-    (reply,) = server.replies_to(second)
-    sentence, _, ref = reply.text.partition(" (ref ")
-    assert sentence == (
-        "Today's allowance of 9 pictures is used up. It reopens at 00:00 UTC on 10 June."
-    )
-    assert len(ref) == 9
-    assert reply.media == ()
-    assert server.replies_to(third) == []
-    assert desk.prompts == ["a red cube"]
+    assert line.time.now - NOON >= timedelta(minutes=45)
 
 
-async def test_who_has_a_few_pictures_left_gets_these(
-    server: XServer, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    desk = Desk(time, allowance_count=10)
-    async with running_adapter(server, desk, cursors, time):
-        server.mention("ada", "@imagine_bot a red cube")
-        second = server.mention("ada", "@imagine_bot a blue cube")
-        await time.until(lambda: server.replies_to(second))
+async def test_the_bots_own_windows_keep_it_from_ever_meeting_the_limit(line: Line) -> None:
+    line.world.limits[CREATE] = 2
+    async with line.running(poll_interval_s=60.0, posts_per_15_min=2, posts_per_3_h=3):
+        for number in range(4):
+            line.world.mention(f"person{number}", "@imagine_bot a red cube")
+        await line.time.until(lambda: len(line.world.bot_posts()) == 4)
 
-    (reply,) = server.replies_to(second)
-    assert reply.text.startswith("Here is your picture, drawn by an AI. (ref ")
+    assert line.time.now - NOON >= timedelta(hours=3)
+    assert line.world.calls.count(CREATE) == 4
 
 
-async def test_a_mention_without_words_gets_one_sentence(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot")
-        await time.until(lambda: server.replies_to(post_id))
+async def test_a_restart_does_not_empty_the_windows(line: Line) -> None:
+    async with line.running(poll_interval_s=60.0, posts_per_15_min=1):
+        first = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(first))
 
-    (reply,) = server.bot_posts()
-    assert reply.text.startswith("The prompt is empty: say in a few words what to draw. (ref ")
+    async with line.running(poll_interval_s=60.0, posts_per_15_min=1):
+        second = line.world.mention("bob", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(second))
 
-
-async def test_a_refusal_survives_a_restart_and_is_said_once(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(CREATE, Fault(kind="hang", is_committed=True))
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot")
-        await time.until(lambda: server.replies_to(post_id))
-
-    async with running_adapter(server, desk, cursors, time):
-        await time.until(lambda: cursors.values["x.refusals"] == "[]")
-
-    assert len(server.replies_to(post_id)) == 1
-    assert server.calls.count(CREATE) == 1
+    rows = line.database.rows(select(x_attempts.c.started_at).order_by(x_attempts.c.started_at))
+    assert rows[1].started_at - rows[0].started_at >= timedelta(minutes=15)
 
 
-async def test_a_mention_refused_before_midnight_is_not_drawn_after_it(
-    server: XServer, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    time.now = datetime(2026, 6, 9, 23, 59, 50, tzinfo=UTC)
-    async with running_adapter(server, Desk(time, allowance_count=0), cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
-    time.now = datetime(2026, 6, 10, 0, 0, 5, tzinfo=UTC)
-    desk = Desk(time)
+async def test_a_deleted_mention_cannot_be_answered(line: Line) -> None:
+    async with line.running() as now:
+        now.desk.is_open.clear()
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.ledger.jobs)
+        line.world.delete(post_id)
+        now.desk.is_open.set()
+        await line.time.until(lambda: now.desk.failures)
+        assert await line.states() == {"gone": 1}
 
-    async with running_adapter(server, desk, cursors, time):
-        other = server.mention("bob", "@imagine_bot a blue cube")
-        await time.until(lambda: server.replies_to(other))
-
-    assert desk.prompts == ["a blue cube"]
-    assert len(server.replies_to(post_id)) == 1
-
-
-async def test_a_refusal_that_waits_for_a_rate_limit_is_said_after_a_restart(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(CREATE, rate_limited(NOON + timedelta(minutes=10)))
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot")
-        await time.until(lambda: CREATE in server.calls)
-    time.now = NOON + timedelta(minutes=11)
-
-    async with running_adapter(server, desk, cursors, time):
-        await time.until(lambda: cursors.values["x.refusals"] == "[]")
-
-    assert len(server.replies_to(post_id)) == 1
-
-
-async def test_a_deleted_mention_cannot_be_answered(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    desk.is_open.clear()
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs)
-        server.delete(post_id)
-        desk.is_open.set()
-        await time.until(lambda: desk.failures)
-
-    (failure,) = desk.failures
+    (failure,) = now.desk.failures
     assert isinstance(failure, UndeliverableError)
-    assert server.bot_posts() == []
+    assert line.world.bot_posts() == []
 
 
-async def test_an_apology_is_a_reply_without_pictures(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    desk.is_open.clear()
-    async with running_adapter(server, desk, cursors, time) as adapter:
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs)
-        (job,) = desk.jobs.values()
-        sentence = "Sorry, @ada: see https://example.com for #help, or pay $5."
-        await adapter.apologise(job, InvalidRequestError(sentence))
+async def test_an_answer_that_has_waited_for_a_day_is_not_posted_any_more(line: Line) -> None:
+    line.world.fail(CREATE, rate_limited(NOON + timedelta(hours=25)))
+    async with line.running(poll_interval_s=600.0, give_up_after_s=A_DAY_S) as now:
+        line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: now.desk.failures)
+        assert await line.states() == {"expired": 1}
 
-    (reply,) = server.replies_to(post_id)
-    assert reply.text.startswith("Sorry, ada: see  for help, or pay 5. (ref ")
+    assert line.world.bot_posts() == []
 
 
-async def test_an_apology_names_a_moment_that_stays_right(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    desk.is_open.clear()
-    async with running_adapter(server, desk, cursors, time) as adapter:
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs)
-        (job,) = desk.jobs.values()
-        await adapter.apologise(job, EngineBusyError(90))
+async def test_a_drawing_that_fails_ends_in_one_sentence_without_pictures(line: Line) -> None:
+    line.ledger.errors.append(DrawingFailedError("out of memory"))
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
 
-    (reply,) = server.replies_to(post_id)
-    assert re.fullmatch(
-        r"Too many pictures are waiting to be drawn just now\. Try again at \d\d:\d\d UTC on "
-        r"\d+ [A-Z][a-z]+\. Nothing was taken from your allowance\. \(ref \w+\)",
-        reply.text,
+    (reply,) = line.world.bot_posts()
+    assert reply.text.partition(" (ref ")[0] == (
+        "The pictures could not be drawn. Please try again. Nothing was taken from your allowance."
     )
+    assert reply.media == ()
 
 
-async def test_a_job_that_waits_for_the_next_start_is_no_reason_to_post(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
+async def test_a_full_engine_is_no_reason_to_post_and_the_mention_gets_its_turn(
+    line: Line,
 ) -> None:
+    line.ledger.errors.append(EngineBusyError(90.0))
+    async with line.running(poll_interval_s=60.0):
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
+
+    (reply,) = line.world.bot_posts()
+    assert len(reply.media) == 1
+    assert line.time.now - NOON >= timedelta(seconds=90)
+    assert list(line.ledger.jobs) == [post_id, f"{post_id}~1"]
+
+
+async def test_a_job_that_waits_for_the_next_start_is_no_reason_to_post(line: Line) -> None:
+    async with line.running() as now:
+        now.desk.is_open.clear()
+        line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.ledger.jobs)
+        (job,) = line.ledger.jobs.values()
+        await now.adapter.postpone(job)
+
+    assert line.world.bot_posts() == []
+
+
+async def test_a_job_from_before_the_records_is_looked_for_before_it_is_posted(line: Line) -> None:
+    """An upgrade in the middle of a delivery: the job knows that it was tried, nothing else."""
+    async with line.running() as now:
+        post_id = line.world.mention("ada", "@imagine_bot a red cube", lag_s=10_000.0)
+        old = await old_job(now.desk, post_id)
+        line.world.create({"text": "Here.", "reply": {"in_reply_to_tweet_id": post_id}})
+        delivery = now.adapter.deliver(old, picture(old.submission.request))
+        delivering = asyncio.create_task(delivery)
+        await line.time.until(delivering.done)
+
+    assert len(line.world.replies_to(post_id)) == 1
+    assert line.world.calls.count(CREATE) == 0
+
+
+async def old_job(desk: Desk, post_id: str) -> Job:
     desk.is_open.clear()
-    async with running_adapter(server, desk, cursors, time) as adapter:
-        server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs)
-        (job,) = desk.jobs.values()
-        await adapter.postpone(job)
-
-    assert server.bot_posts() == []
+    address = {"mention_id": post_id, "root_id": post_id, "author_id": "5001"}
+    asked = submission(by=Person(platform=Platform.X, id="5001"), event_id=post_id, address=address)
+    return replace(await desk.submit(asked), attempt_count=1)
 
 
-class StumblingDesk(Desk):
-    """Raises ``stumble`` for each prompt that holds the word; counts how often."""
+async def test_a_delivery_is_handed_back_when_the_adapter_closes(line: Line) -> None:
+    line.world.fail(CREATE, Fault(kind="hang"))
+    async with line.running() as now:
+        line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: CREATE in line.world.calls)
+        await now.adapter.close()
+        await line.time.until(lambda: now.desk.failures)
 
-    def __init__(self, time: SteppedTime, stumble: Exception) -> None:
-        super().__init__(time)
-        self.stumble: Exception | None = stumble
-        self.stumble_count = 0
-
-    async def submit(self, submission: Submission) -> Job:
-        if self.stumble and "stumble" in submission.request.prompt:
-            self.stumble_count += 1
-            raise self.stumble
-        return await super().submit(submission)
+    assert type(now.desk.failures[0]) is DeliveryError
+    assert await line.states() == {"posting": 1}
 
 
-async def test_a_mention_that_cannot_be_taken_holds_up_no_others_and_is_passed_in_the_end(
-    server: XServer,
-    cursors: MemoryCursors,
-    time: SteppedTime,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    desk = StumblingDesk(time, KeyError("a mistake of ours"))
-    async with running_adapter(server, desk, cursors, time):
-        cursor = cursors.values["x.mentions"]
-        broken = server.mention("eve", "@imagine_bot stumble over this")
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
-        await time.until(lambda: cursors.values["x.mentions"] != cursor)
-        last = server.mention("bob", "@imagine_bot a blue cube")
-        await time.until(lambda: server.replies_to(last))
+def test_a_reply_that_is_on_its_way_when_the_bot_stops_still_arrives() -> None:
+    loop, database = VirtualLoop(), InlineDatabase()
+    world, store = XWorld(clock=loop.present), Store(cast("Database", database))
+    config = XConfig(api_key="", api_secret="", access_token="", access_token_secret="")
 
-    assert desk.stumble_count == MAX_TAKE_COUNT
-    assert desk.prompts == ["a red cube", "a blue cube"]
-    assert f"x mention failed root_id={broken} and is given up" in caplog.text
+    async def take_a_second() -> None:
+        await asyncio.sleep(1.0)
+
+    async def live() -> dict[str, int]:
+        desk = Desk(Ledger(), clock=loop.present)
+        adapter = XAdapter(
+            config,
+            desk,
+            store,
+            store.x,
+            clock=loop.present,
+            connect=lambda: MemoryApi(world, take_a_second),
+        )
+        desk.delivery = adapter
+        await adapter.start()
+        while not adapter.is_listening:  # noqa: ASYNC110 (its time is virtual)
+            await asyncio.sleep(0.1)
+        world.mention("ada", "@imagine_bot a red cube")
+        while CREATE not in world.calls:  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.1)
+        await adapter.close()
+        await desk.close()
+        return await store.x.mentions.state_counts()
+
+    assert run_virtually(loop, live()) == {"sent": 1}
+    loop.close()
+    database.close()
 
 
-async def test_mentions_wait_unanswered_while_the_database_fails(
-    server: XServer, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    desk = StumblingDesk(time, UnavailableError("the store failed"))
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot do not stumble")
-        await time.until(lambda: desk.stumble_count > 2 * MAX_TAKE_COUNT)
-        desk.stumble = None
-        await time.until(lambda: server.replies_to(post_id))
-
-    (reply,) = server.bot_posts()
-    assert reply.text.startswith("Here are your 9 pictures, drawn by an AI, best first. (ref ")
-
-
-async def test_it_listens_once_mentions_have_been_read(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(ME, Fault(kind="html", status=502))
-    adapter = XAdapter(x_config(server), desk, cursors, clock=time, sleep=time.sleep)
+async def test_it_listens_once_mentions_have_been_read(line: Line) -> None:
+    line.world.fail(ME, Fault(kind="html", status=502))
+    adapter = new_adapter(line)
 
     await adapter.start()
     assert (adapter.is_connected, adapter.is_listening) == (False, False)
 
-    await time.until(lambda: adapter.is_listening)
+    await line.time.until(lambda: adapter.is_listening)
     assert adapter.is_connected
+    assert repr(adapter) == "<XAdapter ready, 0 replies under way>"
     await adapter.close()
     assert not adapter.is_listening
 
 
-async def test_pictures_are_posted_even_if_their_words_are_declined(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(METADATA, Fault(kind="answer", status=400, detail="too long"))
+async def test_x_being_down_at_the_start_is_waited_out(line: Line) -> None:
+    line.world.fail(ME, *[Fault(kind="html", status=503)] * 3)
 
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
-
-    assert server.violations == ["a picture without alt text"]
-    server.violations.clear()
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
 
 
-async def test_a_delivery_is_handed_back_when_the_adapter_closes(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(CREATE, Fault(kind="hang"))
-    async with running_adapter(server, desk, cursors, time) as adapter:
-        server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: CREATE in server.calls)
-        await adapter.close()
-        await time.until(lambda: desk.failures)
-
-    (failure,) = desk.failures
-    assert type(failure) is DeliveryError
-
-
-async def test_nothing_is_answered_while_posts_arrive_without_a_needed_field(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.withheld = {"display_text_range"}
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.for_hours(0.1)
-        assert desk.jobs == {}
-        server.withheld = set()
-        await time.until(lambda: server.replies_to(post_id))
-
-
-async def test_the_newer_names_of_the_fields_are_understood(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.uses_new_names = True
-    server.fail(CREATE, Fault(kind="reset", is_committed=True))
-
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: desk.jobs and not is_waiting(desk))
-
-    assert len(server.replies_to(post_id)) == 1
-
-
-async def test_keys_that_x_does_not_accept_are_one_sentence(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    config = x_config(server, api_secret="mistyped")
-    adapter = XAdapter(config, desk, cursors, clock=time, sleep=time.sleep)
+async def test_keys_that_x_does_not_accept_are_one_sentence(line: Line) -> None:
+    adapter = new_adapter(line, api_secret="mistyped")
 
     with pytest.raises(XKeysError) as caught:
         await adapter.start()
@@ -602,15 +367,20 @@ async def test_keys_that_x_does_not_accept_are_one_sentence(
     )
 
 
-async def test_x_being_down_at_the_start_is_waited_out(
-    server: XServer, desk: Desk, cursors: MemoryCursors, time: SteppedTime
-) -> None:
-    server.fail(ME, *[Fault(kind="html", status=503)] * 3)
+def new_adapter(line: Line, **changes: object) -> XAdapter:
+    store = line.store
+    desk = Desk(line.ledger, clock=line.time, sleep=line.time.sleep)
+    return XAdapter(
+        x_config(line.server, **changes),
+        desk,
+        store,
+        store.x,
+        clock=line.time,
+        sleep=line.time.sleep,
+    )
 
-    async with running_adapter(server, desk, cursors, time):
-        post_id = server.mention("ada", "@imagine_bot a red cube")
-        await time.until(lambda: server.replies_to(post_id))
 
-
-def is_waiting(desk: Desk) -> bool:
-    return any(job.state == "accepted" for job in desk.jobs.values())
+def is_done(line: Line) -> bool:
+    return bool(line.ledger.jobs) and not any(
+        job.state is JobState.ACCEPTED for job in line.ledger.jobs.values()
+    )

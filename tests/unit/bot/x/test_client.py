@@ -13,12 +13,27 @@ from bot.x.api import (
     DeclinedError,
     DeclineReason,
     PausedError,
+    Span,
     UnknownOutcomeError,
 )
 from bot.x.client import TweepyApi
+from tests.support.clock import NOON
 from tests.support.scripted_engine import solid_png
-from tests.support.x_line import NOON, x_config
-from tests.support.x_server import BOT_ID, CREATE, ME, METADATA, OWN_POSTS, UPLOAD, Fault, XServer
+from tests.support.x_line import x_config
+from tests.support.x_server import XServer
+from tests.support.x_world import (
+    BOT_ID,
+    BOT_NAME,
+    CREATE,
+    DELETE,
+    LOOKUP,
+    ME,
+    METADATA,
+    OWN_POSTS,
+    SEARCH,
+    UPLOAD,
+    Fault,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,13 +59,13 @@ def answered(status: int, detail: str = "", **headers: str) -> Fault:
     return Fault(kind="answer", status=status, detail=detail, headers=named)
 
 
-async def post(server: XServer, api: TweepyApi) -> str:
-    mention_id = server.mention("ada", "@imagine_bot a red cube")
-    return await api.reply("Here you are.", to_id=mention_id, media_id=None)
+async def post(server: XServer, api: TweepyApi) -> int:
+    mention_id = server.world.mention("ada", "@imagine_bot a red cube")
+    return await api.reply("Here you are.", to_id=int(mention_id), media_id=None)
 
 
 HARMLESS: dict[str, Callable[[TweepyApi], Awaitable[object]]] = {
-    OWN_POSTS: lambda api: api.own_posts(BOT_ID, since_id=None, page_token=None),
+    OWN_POSTS: lambda api: api.own_posts(BOT_ID, Span()),
     UPLOAD: lambda api: api.upload_picture(solid_png(1, 2, 3)),
 }
 
@@ -59,10 +74,13 @@ LOST = [
     Fault(kind="hang"),
     Fault(kind="truncated"),
     Fault(kind="null"),
+    Fault(kind="errors"),
+    Fault(kind="badjson"),
     Fault(kind="html", status=201),
     Fault(kind="html", status=502),
     answered(503, "Over capacity"),
     answered(403, "You are not allowed to create a Tweet with duplicate content."),
+    Fault(kind="answer", status=403, detail="Status is a duplicate.", is_old_style=True),
 ]
 
 
@@ -70,18 +88,18 @@ LOST = [
 async def test_a_reply_without_a_clear_answer_is_in_doubt(
     server: XServer, api: TweepyApi, fault: Fault
 ) -> None:
-    server.fail(CREATE, fault)
+    server.world.fail(CREATE, fault)
 
     with pytest.raises(UnknownOutcomeError):
         await post(server, api)
 
 
-@pytest.mark.parametrize("fault", LOST[:7], ids=lambda fault: f"{fault.kind}-{fault.status}")
+@pytest.mark.parametrize("fault", LOST[:9], ids=lambda fault: f"{fault.kind}-{fault.status}")
 @pytest.mark.parametrize("call", HARMLESS)
 async def test_a_harmless_call_without_a_clear_answer_may_be_repeated_soon(
     server: XServer, api: TweepyApi, call: str, fault: Fault
 ) -> None:
-    server.fail(call, fault, fault)  # aiohttp repeats a GET once by itself
+    server.world.fail(call, fault, fault)  # aiohttp repeats a GET once by itself
 
     with pytest.raises(PausedError) as caught:
         await HARMLESS[call](api)
@@ -107,8 +125,16 @@ async def test_a_harmless_call_without_a_clear_answer_may_be_repeated_soon(
             DeclineReason.RESTRICTED,
         ),
         (answered(403, "You have been blocked from the author"), DeclineReason.BLOCKED),
+        (
+            answered(403, "Sorry, you are not authorized to see this status."),
+            DeclineReason.BLOCKED,
+        ),
+        (answered(403, "No status found with that ID."), DeclineReason.GONE),
         (answered(403, "There is a newer version of this post"), DeclineReason.EDITED),
-        (answered(403, "You are not permitted to perform this action."), DeclineReason.OTHER),
+        (
+            answered(403, "You are not permitted to perform this action."),
+            DeclineReason.NOT_PERMITTED,
+        ),
         (answered(400, "Bad Request"), DeclineReason.OTHER),
         (Fault(kind="html", status=413), DeclineReason.OTHER),
     ],
@@ -116,7 +142,7 @@ async def test_a_harmless_call_without_a_clear_answer_may_be_repeated_soon(
 async def test_a_clear_no_says_why(
     server: XServer, api: TweepyApi, fault: Fault, reason: DeclineReason
 ) -> None:
-    server.fail(CREATE, fault)
+    server.world.fail(CREATE, fault)
 
     with pytest.raises(DeclinedError) as caught:
         await post(server, api)
@@ -129,7 +155,12 @@ async def test_a_clear_no_says_why(
     [
         (answered(402, "CreditsDepleted"), timedelta(minutes=15)),
         (answered(401, "Unauthorized"), timedelta(minutes=15)),
-        (answered(403, "Your account is suspended"), timedelta(minutes=15)),
+        (answered(403, "Your account is suspended"), timedelta(hours=1)),
+        (answered(403, "Application cannot perform write actions."), timedelta(hours=1)),
+        (
+            Fault(kind="answer", status=429, detail="Rate limit exceeded", is_old_style=True),
+            timedelta(seconds=60),
+        ),
         (answered(403, "You have reached the daily limit"), timedelta(minutes=15)),
         (answered(429), timedelta(seconds=60)),
         (Fault(kind="html", status=429), timedelta(seconds=60)),
@@ -157,7 +188,7 @@ async def test_a_clear_no_says_why(
 async def test_a_no_for_now_says_until_when(
     server: XServer, api: TweepyApi, fault: Fault, pause: timedelta
 ) -> None:
-    server.fail(CREATE, fault)
+    server.world.fail(CREATE, fault)
 
     with pytest.raises(PausedError) as caught:
         await post(server, api)
@@ -172,7 +203,7 @@ async def test_a_server_that_is_not_there_was_not_asked(server: XServer) -> None
     api = TweepyApi(x_config(server, api_base=nobody), clock=lambda: NOON)
 
     with pytest.raises(PausedError, match="X cannot be reached"):
-        await api.reply("Here you are.", to_id="1", media_id=None)
+        await api.reply("Here you are.", to_id=1, media_id=None)
     await api.close()
 
 
@@ -186,30 +217,93 @@ async def test_mistyped_secrets_are_noticed(server: XServer) -> None:
 
 async def test_every_call_is_signed_so_that_x_accepts_it(server: XServer, api: TweepyApi) -> None:
     me = await api.who_am_i()
-    mention_id = server.mention("ada", "@imagine_bot a red cube: 100 % *sharp*")
-    page = await api.mentions(me.id, since_id="1", page_token=None)
+    mention_id = server.world.mention("ada", "@imagine_bot a red cube: 100 % *sharp*")
+    page = await api.mentions(me.id, Span(since_id=1))
     media_id = await api.upload_picture(solid_png(1, 2, 3, side_px=256))
     await api.describe_picture(media_id, "A plain square")
-    reply_id = await api.reply("Here you are.", to_id=mention_id, media_id=media_id)
-    own = await api.own_posts(me.id, since_id=None, page_token=None)
+    reply_id = await api.reply("Here you are.", to_id=int(mention_id), media_id=media_id)
+    own = await api.own_posts(me.id, Span())
 
     assert [str(shown["id"]) for shown in page.posts] == [mention_id]
-    assert [str(shown["id"]) for shown in own.posts] == [reply_id]
-    assert server.calls.count(METADATA) == server.calls.count(ME) == 1
+    assert [int(shown["id"]) for shown in own.posts] == [reply_id]
+    assert server.world.calls.count(METADATA) == server.world.calls.count(ME) == 1
 
 
 async def test_a_picture_of_nearly_five_megabytes_is_taken(server: XServer, api: TweepyApi) -> None:
     png = solid_png(1, 2, 3)
     media_id = await api.upload_picture(png + bytes(4_900_000 - len(png)))
 
-    assert len(server.media[media_id].png) == 4_900_000
+    assert len(server.world.media[media_id].picture) == 4_900_000
 
 
 async def test_a_page_is_followed_by_its_token(server: XServer, api: TweepyApi) -> None:
     for number in range(130):
-        server.mention("ada", f"@imagine_bot cube {number}")
+        server.world.mention("ada", f"@imagine_bot cube {number}")
 
-    first = await api.mentions(BOT_ID, since_id=None, page_token=None)
-    second = await api.mentions(BOT_ID, since_id=None, page_token=first.next_token)
+    first = await api.mentions(BOT_ID, Span())
+    second = await api.mentions(BOT_ID, Span(page_token=first.next_token))
 
     assert (len(first.posts), len(second.posts), second.next_token) == (100, 30, None)
+
+
+async def test_a_page_can_be_asked_for_by_the_ids_around_it(
+    server: XServer, api: TweepyApi
+) -> None:
+    ids = [int(server.world.mention("ada", f"@{BOT_NAME} cube {number}")) for number in range(4)]
+
+    page = await api.mentions(BOT_ID, Span(since_id=ids[0], until_id=ids[3]))
+
+    assert [int(post["id"]) for post in page.posts] == [ids[2], ids[1]]
+    assert page.limit_count == 300
+
+
+async def test_mentions_can_be_searched_for(server: XServer, api: TweepyApi) -> None:
+    ids = [server.world.mention("ada", f"@{BOT_NAME} cube {number}") for number in range(25)]
+
+    first = await api.search(BOT_NAME, Span())
+    second = await api.search(BOT_NAME, Span(page_token=first.next_token))
+
+    found = [post["id"] for post in (*first.posts, *second.posts)]
+    assert found == ids[::-1]
+    assert server.world.calls.count(SEARCH) == 2
+
+
+async def test_a_post_is_looked_up_with_all_its_versions(server: XServer, api: TweepyApi) -> None:
+    first = server.world.mention("ada", f"@{BOT_NAME} a cube")
+    second = server.world.edit(first, f"@{BOT_NAME} a red cube")
+
+    post = await api.post(int(first))
+
+    assert post["edit_history_tweet_ids"] == [first, second]
+    server.world.delete(second)
+    with pytest.raises(DeclinedError) as caught:
+        await api.post(int(first))
+    assert caught.value.reason is DeclineReason.GONE
+    assert server.world.calls.count(LOOKUP) == 2
+
+
+async def test_deleting_a_post_twice_is_as_good_as_once(server: XServer, api: TweepyApi) -> None:
+    reply_id = await post(server, api)
+
+    await api.erase(reply_id)
+    await api.erase(reply_id)
+
+    assert server.world.posts[reply_id].is_deleted
+    assert server.world.calls.count(DELETE) == 2
+
+
+async def test_a_failed_deletion_may_be_repeated_soon(server: XServer, api: TweepyApi) -> None:
+    reply_id = await post(server, api)
+    server.world.fail(DELETE, answered(503))
+
+    with pytest.raises(PausedError):
+        await api.erase(reply_id)
+
+
+async def test_the_clock_of_x_is_compared_with_ours() -> None:
+    async with XServer(date="Tue, 09 Jun 2026 12:00:40 GMT") as server:
+        api = TweepyApi(x_config(server), clock=lambda: NOON)
+        await api.who_am_i()
+        await api.close()
+
+    assert api.skew_s == 40
