@@ -18,10 +18,10 @@ def main() -> None:
     """Measure, print a table and write ``bench.json``."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model", choices=["mini", "mega"], default="mini")
-    parser.add_argument("--device", default="cpu", help="cpu, or gpu:0")
+    parser.add_argument("--device", default="cpu", help="cpu, gpu, or gpu:1")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--slots", type=int, default=20, help="pictures drawn at once")
-    parser.add_argument("--turns", type=int, default=3, help="of which the median is taken")
+    parser.add_argument("--turns", type=int, default=3, help="0 leaves out all but the load")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="for weights")
     parser.add_argument("--peer", type=Path, help="Python of the peer's environment")
     parser.add_argument("--json", type=Path, default=Path("data/bench/bench.json"))
@@ -34,7 +34,7 @@ def main() -> None:
     if "race" not in options.without:
         course = race.Course(
             model=options.model,
-            device=options.device,
+            device="gpu:0" if options.device == "gpu" else options.device,
             dtype=options.dtype,
             slot_count=options.slots,
             turns=options.turns,

@@ -32,6 +32,9 @@ LOAD: Final = [1 + i % 9 for i in range(40)]
 SIDES: Final = (1, 2, 3)
 PROMPT: Final = "a red circle on a blue background"
 PEER_STEPS: Final = 24
+# Source: the convolutions and attentions of `vqgan_imagenet_f16_16384`, counted by PyTorch's
+# FlopCounterMode for one picture of 256 by 256.
+_PIXELS_FLOP: Final = 252.7e9
 _ROOT = Path(__file__).parents[2]
 
 
@@ -79,7 +82,7 @@ async def take_turns(
     """Medians of the peer, by pictures."""
     theirs: dict[int, float] = {}
     await draw(engine, 1)
-    for side in SIDES:
+    for side in SIDES if course.turns else ():
         count = side * side
         our_runs: list[float] = []
         their_runs: list[float] = []
@@ -87,7 +90,8 @@ async def take_turns(
             our_runs.append(await draw(engine, count))
             if peer is not None:
                 their_runs.append((await asyncio.to_thread(peer.draw, side))["whole_s"])
-        note = f"{floor_s(course, count, roof):.1f} s is the floor of decoding"
+        floors = f"{decoding_floor_s(course, count, roof):.1f} + {pixels_floor_s(count, roof):.1f}"
+        note = f"at the roof: {floors} s for tokens and pixels"
         ours = report.add(f"{course.model}: {count} pictures", our_runs, note=note)
         if peer is not None:
             theirs[count] = report.add(f"{course.model}: {count} pictures, min-dalle", their_runs)
@@ -125,7 +129,12 @@ def cheapest_s(count: int, grid_s: dict[int, float]) -> float:
     return best[count]
 
 
-def floor_s(course: Course, count: int, roof: Roof) -> float:
+def pixels_floor_s(count: int, roof: Roof) -> float:
+    """What the VQGAN's decoder takes at the roof of sums."""
+    return count * _PIXELS_FLOP / roof.flop_per_s
+
+
+def decoding_floor_s(course: Course, count: int, roof: Roof) -> float:
     """What 256 steps take at the roof: the bytes of matrices and cache, or the sums.
 
     Rows are twice the pictures (super conditioning); the cache is half full on average.
