@@ -104,11 +104,13 @@ class Width(NamedTuple):
 def widths(slot_count: int, image_length: int, chunk_steps: int) -> list[Width]:
     """The widths that are worth a program here, the whole last.
 
-    Only a CPU takes much longer for more slots, and only there products keep their bits.
-    Few places are worth it where pictures are long. Example: 20 slots and 256 tokens on a
-    CPU are (2, 128), (2, 256), (4, 128), … (20, 256).
+    Only a CPU takes much longer for more slots, and only there sums keep their bits. Half the
+    places are worth it where pictures are long. Example: 20 slots and 256 tokens on a CPU
+    are (2, 128), (2, 256), (4, 128), … (20, 256).
     """
-    counts = [n for n in _SLOT_COUNTS if n < slot_count] if _is_cpu() else []
+    if jax.default_backend() != "cpu":
+        return [Width(slot_count, image_length)]
+    counts = [n for n in _SLOT_COUNTS if n < slot_count]
     half = image_length // 2
     lengths = [half] if image_length >= _LONG and half % chunk_steps == 0 else []
     return [Width(n, s) for n in (*counts, slot_count) for s in (*lengths, image_length)]
@@ -118,10 +120,6 @@ def widths(slot_count: int, image_length: int, chunk_steps: int) -> list[Width]:
 # products; nine are the usual grid.
 _SLOT_COUNTS = (2, 4, 9)
 _LONG = 128
-
-
-def _is_cpu() -> bool:
-    return jax.default_backend() == "cpu"
 
 
 class TokenLoop:

@@ -6,17 +6,14 @@ the loop goes on drawing.
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import Image
 
-from engine import marks
 from engine.api import Drawn, InvalidRequestError, Picture, Timings
-from engine.pictures import PictureInfo, draw_grid, encode_png, read_info
+from engine.pictures import PictureInfo, draw_grid, encode_png, encode_webp, read_info
 from engine.uploads import centre_square, decode_picture
 
 if TYPE_CHECKING:
@@ -102,11 +99,7 @@ def preview(runner: Runner, request: DrawRequest, parts: Mapping[int, Tokens]) -
     cells = [np.full_like(drawn[0], _BLANK) for _ in range(request.picture_count)]
     for (index, part), pixels in zip(parts.items(), drawn, strict=True):
         cells[index] = np.where(_is_drawn(part, pixels.shape[0]), pixels, cells[index])
-    buffer = io.BytesIO()
-    Image.fromarray(draw_grid(cells)).save(
-        buffer, "WEBP", quality=_PREVIEW_QUALITY, xmp=marks.xmp(request.prompt)
-    )
-    return buffer.getvalue()
+    return encode_webp(draw_grid(cells), _info(runner, request, None), quality=_PREVIEW_QUALITY)
 
 
 def upscale(runner: Runner, picture: bytes) -> bytes:
@@ -122,7 +115,7 @@ def upscale(runner: Runner, picture: bytes) -> bytes:
             f"This picture has {width:,} by {height:,} pixels; only one of at most "
             f"{MAX_UPSCALED_SIDE_PX:,} a side can be enlarged."
         )
-    return _png(runner.upscale(pixels[None])[0], read_info(picture))
+    return encode_png(runner.upscale(pixels[None])[0], read_info(picture))
 
 
 def encode(runner: Runner, picture: bytes) -> tuple[int, ...]:
@@ -143,14 +136,6 @@ def _info(runner: Runner, request: DrawRequest, index: int | None) -> PictureInf
         options=request.options,
         model=runner.model,
     )
-
-
-def _png(pixels: NDArray[np.uint8], info: PictureInfo | None) -> bytes:
-    if info is not None:
-        return encode_png(pixels, info)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=marks.png_chunks("", ""))
-    return buffer.getvalue()
 
 
 def _filled(part: Tokens) -> NDArray[np.int32]:

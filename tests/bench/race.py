@@ -81,7 +81,7 @@ async def take_turns(
 ) -> dict[int, float]:
     """Medians of the peer, by pictures."""
     theirs: dict[int, float] = {}
-    await draw(engine, 1)
+    report.note("same tokens alone and among nine", yes=await is_the_same_in_company(engine))
     for side in SIDES if course.turns else ():
         count = side * side
         our_runs: list[float] = []
@@ -154,11 +154,23 @@ def decoding_floor_s(course: Course, count: int, roof: Roof) -> float:
 async def draw(engine: EngineProcess, count: int) -> float:
     """Seconds from the request to its pictures."""
     begun_s = time.perf_counter()
+    await drawn(engine, count)
+    return time.perf_counter() - begun_s
+
+
+async def drawn(engine: EngineProcess, count: int) -> Drawn:
     request = DrawRequest(prompt=PROMPT, picture_count=count, seed=1)
     async for event in engine.draw(request):
         if isinstance(event, Drawn):
-            return time.perf_counter() - begun_s
+            return event
     raise AssertionError("an engine ends with a Drawn or an error")
+
+
+async def is_the_same_in_company(engine: EngineProcess) -> bool:
+    """Whether a picture of the true size has the same tokens alone and among nine."""
+    (alone,) = (await drawn(engine, 1)).pictures
+    among = {picture.index: picture.tokens for picture in (await drawn(engine, 9)).pictures}
+    return among[0] == alone.tokens
 
 
 class Peer:

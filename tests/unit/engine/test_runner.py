@@ -183,3 +183,18 @@ def test_a_slot_that_was_vacated_is_not_stepped_any_more(runner: JaxRunner) -> N
 
     assert repr(runner).endswith("1/3 slots held>")
     np.testing.assert_array_equal(finish(runner, 0)[:8], alone(runner, picture(0))[:8])
+
+
+def test_a_long_picture_is_the_same_when_another_is_far_ahead(tmp_path: Path) -> None:
+    """Alone it is drawn by the program for half the places first, here by the whole."""
+    folder = tiny_checkpoint(tmp_path, dalle_bart="dalle_mega_tiny")
+    runner = load_runner(RunnerSettings(checkpoint_dir=folder, slot_count=2))
+    runner.warm_up()
+    lone = alone(runner, picture(0))
+
+    runner.place([picture(1, seed=5)])
+    for _ in range(runner.chunk_count // 2 + 1):
+        runner.step()
+    runner.place([picture(0)])
+
+    np.testing.assert_array_equal(finish(runner, 0), lone)
