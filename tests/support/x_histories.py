@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from bot.store.database import Database
     from tests.support.inline_database import InlineDatabase
-    from tests.support.x_world import StoredPost
+    from tests.support.x_posts import StoredPost
 
 _STILL_OPEN = select(x_mentions.c.root_id).where(x_mentions.c.state.in_(sorted(OPEN)))
 NEVER = 1 << 60
@@ -457,7 +457,10 @@ _ERRORS = {
 }
 
 LOST = [
-    *(Fault(kind=kind) for kind in ("null", "errors", "badjson", "reset", "hang", "truncated")),
+    *(
+        Fault(kind=kind)
+        for kind in ("null", "errors", "badjson", "reset", "hang", "slow", "truncated")
+    ),
     Fault(kind="html", status=502),
     Fault(kind="answer", status=503),
 ]
