@@ -44,7 +44,7 @@ async def server() -> AsyncIterator[XServer]:
 async def call(server: XServer, method: str, path: str, **options: Any) -> tuple[int, Any]:
     """Make a signed call; returns its status and what it answers."""
     query = options.pop("query", {})
-    signer = Client(API_KEY, API_SECRET, ACCESS_TOKEN, ACCESS_TOKEN_SECRET)
+    signer: Any = Client(API_KEY, API_SECRET, ACCESS_TOKEN, ACCESS_TOKEN_SECRET)
     url, headers, _ = signer.sign(str(URL(SIGNED_BASE + path).with_query(query)), method)
     here = URL(server.url + path).with_query(URL(url).query)
     async with (

@@ -186,7 +186,7 @@ async def _body(request: web.Request) -> Any:
     return await request.json() if request.can_read_body else None
 
 
-def _part(value: str | bytearray | web.FileField) -> Any:
+def _part(value: object) -> object:
     return value.file.read() if isinstance(value, web.FileField) else value
 
 
