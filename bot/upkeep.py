@@ -27,9 +27,9 @@ async def purge_daily(
     clock: Clock,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Forget finished jobs that are older than ``kept_for``, now and every day; never returns.
+    """Forget jobs and mentions finished ``kept_for`` ago, now and every day; never returns.
 
-    ``None`` keeps jobs for ever. A database that fails is tried again the next day: whoever
+    ``None`` keeps them for ever. A database that fails is tried again the next day: whoever
     needs it sooner hears of it elsewhere.
     """
     while True:

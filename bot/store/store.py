@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import select, update
 
 from bot.jobs import Job, JobId, JobState, Person, Platform, Scope, Submission
-from bot.store import history, quotas, statements
+from bot.store import history, quotas, statements, x_pruning
 from bot.store.acceptance import Acceptance, Wish
 from bot.store.database import Database
 from bot.store.errors import IllegalMoveError
@@ -326,10 +326,10 @@ class Store:
         )
 
     async def purge(self, *, finished_before: datetime | None, now: datetime) -> int:
-        """Forget old jobs with their pictures, and accounts that nobody uses any more.
+        """Forget old jobs with their pictures, old mentions, and accounts that nobody uses.
 
         Args:
-            finished_before: Of which jobs; ``None`` keeps them all.
+            finished_before: Of which jobs and mentions; ``None`` keeps them all.
             now: The present (aware).
 
         Returns:
@@ -344,7 +344,17 @@ class Store:
                 lambda connection: history.purge_jobs(connection, finished_before)
             ):
                 gone_count += count
+            await self._purge_mentions(finished_before, now)
         return gone_count
+
+    async def _purge_mentions(self, settled_before: datetime, now: datetime) -> None:
+        while await self._database.write(
+            lambda connection: x_pruning.purge_mentions(connection, settled_before, now)
+        ):
+            pass
+        await self._database.write(
+            lambda connection: x_pruning.purge_people(connection, settled_before)
+        )
 
     # -------------------------------------------------------------------- limits and grants
 

@@ -174,9 +174,7 @@ class Intake:
             await self._end(mention, MentionState.OPTED_OUT, None)
         elif await self._records.people.is_blocked(mention.author_id, now=self._clock()):
             await self._end(mention, MentionState.IGNORED, "blocked")
-        elif self._clock() - moment_of(mention.root_id) > timedelta(
-            seconds=self._config.give_up_after_s
-        ):
+        elif self._is_too_old(mention):
             await self._end(mention, MentionState.IGNORED, "too_old")
         elif await self._is_over_cap(mention):
             await self._end(mention, MentionState.IGNORED, "conversation_cap")

@@ -124,7 +124,11 @@ class Outbox:
             elif mention.state in WAITING_TO_POST:
                 await self._attempt(mention, answer)
             else:
-                raise UndeliverableError(f"{mention.state} {mention.reason or ''}".strip())
+                state, reason = mention.state, mention.reason
+                _log.warning(
+                    "x mention not answered root_id=%d state=%s reason=%s", root_id, state, reason
+                )
+                raise UndeliverableError(f"{state} {reason or ''}".strip())
 
     async def erase(self, mention: MentionRecord) -> None:
         """Delete the reply that a mention asks to be deleted."""

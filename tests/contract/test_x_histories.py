@@ -60,6 +60,8 @@ async def live_until(line: Line, condition: Callable[[], bool]) -> None:
     """One life of the process, which ends in the middle of whatever it does."""
     async with line.running(call_timeout_s=0.5, poll_interval_s=20.0):
         await line.time.until(condition)
+    if not line.has_noted_limit("posts"):  # who died before noting it cannot tell the next life
+        line.world.closed_until.pop(CREATE, None)
 
 
 def after_calls(line: Line, count: int) -> Callable[[], bool]:

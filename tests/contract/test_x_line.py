@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bot.jobs import Platform
+from bot.jobs import Platform, RefusedError
 from bot.service import Service
 from bot.store import Store
 from bot.x.adapter import XAdapter
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
+    from bot.jobs import Job, Submission
     from tests.support.x_world import XWorld
 
 
@@ -166,3 +168,39 @@ async def test_a_restart_between_giving_back_and_saying_so_still_says_it(world: 
     (reply,) = world.x.replies_to(post_id)
     assert reply.text.startswith("The pictures could not be drawn. Please try again.")
     assert len(world.engine.requests) == 1
+
+
+class ImmodestError(RefusedError):
+    """A refusal that this project does not have."""
+
+
+async def test_whatever_the_service_refuses_is_told_politely_once_a_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accept = Store.accept
+
+    async def accept_the_modest(store: Store, asked: Submission, **more: Any) -> Job:
+        if "naked" in asked.request.prompt:
+            raise ImmodestError
+        return await accept(store, asked, **more)
+
+    monkeypatch.setattr(Store, "accept", accept_the_modest)
+    async with world.process() as service:
+        first = world.x.mention("ada", "@imagine_bot a naked cube")
+        await world.time.until(lambda: world.x.replies_to(first))
+        again = world.x.mention("ada", "@imagine_bot a naked sphere")
+        modest = world.x.mention("ada", "@imagine_bot a red cube")
+        other = world.x.mention("bob", "@imagine_bot a naked cone")
+        await world.time.until(lambda: world.x.replies_to(modest) and world.x.replies_to(other))
+        world.time.now += timedelta(days=1)
+        tomorrow = world.x.mention("ada", "@imagine_bot a naked house")
+        await world.time.until(lambda: world.x.replies_to(tomorrow) and is_idle(service))
+
+    for post_id in (first, other, tomorrow):
+        (reply,) = world.x.replies_to(post_id)
+        assert reply.media == ()
+        assert reply.text.partition(" (ref ")[0] == (
+            "The bot does not accept this request. Nothing was taken from your allowance."
+        )
+    assert world.x.replies_to(again) == []
+    assert [request.prompt for request in world.engine.requests] == ["a red cube"]

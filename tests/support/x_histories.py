@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from bot.store.database import Database
     from tests.support.inline_database import InlineDatabase
-    from tests.support.x_world import StoredPost
+    from tests.support.x_posts import StoredPost
 
 _STILL_OPEN = select(x_mentions.c.root_id).where(x_mentions.c.state.in_(sorted(OPEN)))
 NEVER = 1 << 60
@@ -243,6 +243,10 @@ class History:
                 self.world.tag_in_photo(author, "look at this")
             case "block":
                 self.world.blockers.add(author)
+            case "protect":
+                self.world.protected.add(author)
+            case "suspend":
+                self.world.suspended.add(author)
             case "stop" | "start" | "help" | "delete":
                 self.world.mention(author, f"@imagine_bot {event.kind}")
             case _ if self._asked:
@@ -259,6 +263,11 @@ class History:
                 self.world.reply(author, "thanks, zebra", to=str(replies[0].id))
             case "retweet":
                 self.world.retweet(author, earlier)
+            case "show" if replies and not replies[0].is_deleted:
+                self.world.quote(author, "look, a zebra", of=str(replies[0].id))
+            case "quote" if is_there:
+                words = f"@imagine_bot {WORDS.format(n=len(self._asked))}"
+                self._asked.append(self.world.quote(author, words, of=earlier))
             case "edit" if is_there:
                 self.world.edit(earlier, "@imagine_bot a better zebra")
             case "vanish":
@@ -427,7 +436,7 @@ class History:
     def _may_go_unanswered(self, root_id: int, row: Any) -> bool:
         """Whether people themselves are the reason that there is no reply."""
         post = next(post for post in self.world.posts.values() if post.root_id == root_id)
-        if post.is_deleted:
+        if post.is_deleted or post.author in self.world.protected | self.world.suspended:
             return True
         if row is None:
             return False
@@ -457,7 +466,10 @@ _ERRORS = {
 }
 
 LOST = [
-    *(Fault(kind=kind) for kind in ("null", "errors", "badjson", "reset", "hang", "truncated")),
+    *(
+        Fault(kind=kind)
+        for kind in ("null", "errors", "badjson", "reset", "hang", "slow", "truncated")
+    ),
     Fault(kind="html", status=502),
     Fault(kind="answer", status=503),
 ]

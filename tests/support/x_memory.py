@@ -129,7 +129,7 @@ class MemoryApi:
             return
         if fault.kind == "html" and fault.status >= _OK:
             raise self._refusal(call, fault.status, "text/html", dict(fault.headers))
-        if fault.kind == "hang":
+        if fault.kind in {"hang", "slow"}:
             await asyncio.sleep(TIMEOUT_S)
         now = self._world.clock()
         raise verdicts.doubt(fault.kind, creates=call == CREATE, now=now)

@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote
 
@@ -22,12 +23,14 @@ from tests.support.x_world import (
     CREATE,
     DELETE,
     LOOKUP,
+    LOOKUPS,
     ME,
     MENTIONS,
     METADATA,
     OWN_POSTS,
     SEARCH,
     UPLOAD,
+    USAGE,
     Answer,
     Fault,
     XWorld,
@@ -46,6 +49,8 @@ ACCESS_TOKEN = "4242-loopback-access-token"
 ACCESS_TOKEN_SECRET = "loopback-access-token-secret"
 SIGNED_BASE = "https://api.twitter.com"
 
+TRICKLE_S = 0.05
+
 _BODIES = {
     "html": ("<html>Something went wrong</html>", "text/html"),
     "null": ("null", "application/json"),
@@ -54,7 +59,7 @@ _BODIES = {
 }
 _KNOWN_QUERY = {
     "max_results", "since_id", "until_id", "pagination_token", "next_token", "tweet.fields",
-    "query",
+    "query", "start_time", "end_time", "ids",
 }  # fmt: skip
 
 
@@ -75,6 +80,7 @@ class XServer:
         for call, handler in self._handlers().items():
             method, path = call.split()
             app.router.add_route(method, path, self._served(call, handler))
+        app.router.add_post("/2/oauth2/token", self._refresh)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -112,16 +118,22 @@ class XServer:
             ),
             CREATE: lambda _, body: world.create(body),
             DELETE: lambda request, _: world.erase(request.match_info["id"]),
+            LOOKUPS: lambda request, _: world.lookups(request.query.get("ids", "")),
+            USAGE: lambda _request, _: world.usage(),
         }
 
-    def _upload(self, body: dict[str, str]) -> Answer:
+    def _upload(self, body: dict[str, Any]) -> Answer:
         if body.keys() != {"media", "media_category"}:
             return problem(400, "media and media_category are required, nothing else")
         try:
-            picture = base64.b64decode(body["media"], validate=True)
+            picture = _media(body["media"])
         except binascii.Error:
             return problem(400, "media is not base64")
         return self.world.upload(picture, body["media_category"])
+
+    async def _refresh(self, request: web.Request) -> web.Response:
+        """The one route that no signature belongs to."""
+        return _on_wire(self.world.refreshed(await request.post()), self.date)
 
     def _served(self, call: str, handler: Handler) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -129,7 +141,7 @@ class XServer:
                 return _on_wire(problem(401, "Unauthorized"), self.date)
             if not request.query.keys() <= _KNOWN_QUERY:
                 return _on_wire(problem(400, "unknown query parameter"), self.date)
-            body = await request.json() if request.can_read_body else None
+            body = await _body(request)
             answer, fault = self.world.serve(call, lambda: handler(request, body), late=body)
             if fault is None:
                 return _on_wire(answer, self.date)
@@ -150,10 +162,41 @@ class XServer:
             await self._ending.wait()
             return web.Response()
         if fault.kind == "truncated":
-            await _cut_off(request)
+            await _begin(request)
+        if fault.kind == "slow":
+            await self._trickle(request)
         assert request.transport is not None
         request.transport.abort()  # a reset
         return web.Response()
+
+    async def _trickle(self, request: web.Request) -> None:
+        """Send spaces, which JSON does not mind, until the client has had enough."""
+        answer = await _begin(request)
+        with suppress(ConnectionError):
+            while not self._ending.is_set():
+                await answer.write(b" ")
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._ending.wait(), TRICKLE_S)
+
+
+async def _body(request: web.Request) -> Any:
+    if request.content_type == "multipart/form-data":
+        form = await request.post()
+        return {name: _part(value) for name, value in form.items()}
+    return await request.json() if request.can_read_body else None
+
+
+def _part(value: object) -> object:
+    return value.file.read() if isinstance(value, web.FileField) else value
+
+
+def _media(media: str | bytes) -> bytes:
+    """A picture from JSON, where it is base64, or from a form, where it is a file.
+
+    Raises:
+        binascii.Error: It is not base64.
+    """
+    return media if isinstance(media, bytes) else base64.b64decode(media, validate=True)
 
 
 def _on_wire(answer: Answer, date: str | None) -> web.Response:
@@ -161,11 +204,13 @@ def _on_wire(answer: Answer, date: str | None) -> web.Response:
     return web.json_response(answer.body, status=answer.status, headers=headers)
 
 
-async def _cut_off(request: web.Request) -> None:
+async def _begin(request: web.Request) -> web.StreamResponse:
+    """Send the beginning of an answer."""
     answer = web.StreamResponse(status=201, headers={"Content-Length": "500"})
     answer.content_type = "application/json"
     await answer.prepare(request)
     await answer.write(b'{"data": {"id": ')
+    return answer
 
 
 def _is_signed(request: web.Request) -> bool:

@@ -16,6 +16,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from tests.support.x_posts import (
+    EPOCH_MS,
+    StoredMedia,
+    StoredPost,
+    moment_of,
+    size_of,
+    weighted_length,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -31,20 +40,32 @@ UPLOAD = "POST /2/media/upload"
 METADATA = "POST /2/media/metadata"
 CREATE = "POST /2/tweets"
 DELETE = "DELETE /2/tweets/{id}"
+# What no call of ours needs.
+LOOKUPS = "GET /2/tweets"
+USAGE = "GET /2/usage/tweets"
 
 # Calls of one user in a window of 15 minutes.
 LIMITS = {
     ME: 75, MENTIONS: 300, OWN_POSTS: 900, SEARCH: 300, LOOKUP: 900,
-    UPLOAD: 500, METADATA: 500, CREATE: 100, DELETE: 50,
+    UPLOAD: 500, METADATA: 500, CREATE: 100, DELETE: 50, LOOKUPS: 900, USAGE: 50,
 }  # fmt: skip
 PRICES_MICROS = {
-    ME: 10_000, MENTIONS: 1_000, OWN_POSTS: 1_000, SEARCH: 5_000, LOOKUP: 5_000,
-    UPLOAD: 0, METADATA: 5_000, CREATE: 10_000, DELETE: 10_000,
-}  # fmt: skip
+    ME: 10_000,
+    MENTIONS: 1_000,
+    OWN_POSTS: 1_000,
+    SEARCH: 5_000,
+    LOOKUP: 5_000,
+    UPLOAD: 0,
+    METADATA: 5_000,
+    CREATE: 10_000,
+    DELETE: 10_000,
+    LOOKUPS: 5_000,
+    USAGE: 0,
+}
+READS = {MENTIONS, OWN_POSTS, SEARCH, LOOKUP, LOOKUPS}  # fmt: skip
 WITH_A_LINK_MICROS = 200_000
 WINDOW_S = 900
 MAX_PICTURE_BYTES = 5_000_000
-EPOCH_MS = 1_288_834_974_657
 MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8")
 
 ALWAYS_SENT = {"id", "text", "edit_history_tweet_ids"}
@@ -64,6 +85,7 @@ NOT_SUMMONED = (
 NOT_MENTIONED = "You can only reply to or quote posts where you are mentioned or are the author."
 DELETED = "You attempted to reply to a Tweet that is deleted or not visible to you."
 RESTRICTED = "The original Tweet author restricted who can reply to this Tweet."
+PROTECTED = "Sorry, you are not authorized to see this status."
 BLOCKED = "You have been blocked from the author of this post."
 EDITED = "You can not reply to this version: there is a newer version of this post."
 UNFIT = "Your Tweet text is too long, or your media IDs are invalid."
@@ -75,13 +97,16 @@ class Fault:
     """How one call goes wrong.
 
     Attributes:
+        kind: "hang" sends nothing, "slow" one byte after the other without ever an end.
         is_committed: The work is done before the answer is lost.
         late_s: The work is done so many seconds later.
         reset_in_s: A rate limit that is over after so many seconds.
         is_old_style: The body is of the form that X's first API had.
     """
 
-    kind: Literal["answer", "html", "null", "errors", "badjson", "reset", "hang", "truncated"]
+    kind: Literal[
+        "answer", "html", "null", "errors", "badjson", "reset", "hang", "slow", "truncated"
+    ]
     is_committed: bool = False
     late_s: float | None = None
     status: int = 503
@@ -89,63 +114,6 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     reset_in_s: float | None = None
     is_old_style: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class StoredMedia:
-    picture: bytes
-    expires_at: datetime
-    alt_text: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class StoredPost:
-    id: int
-    root_id: int
-    author: str
-    author_id: str
-    text: str
-    conversation_id: int
-    hidden_length: int = 0
-    reply_to_id: int | None = None
-    reply_to_author_id: str | None = None
-    retweet_of_id: int | None = None
-    is_photo_tag: bool = False
-    is_restricted: bool = False
-    is_deleted: bool = False
-    whole_text: str | None = None
-    shown_at: datetime
-    media: tuple[StoredMedia, ...] = ()
-    made_with_ai: bool = False
-    mentions: tuple[dict[str, Any], ...] = ()
-
-    def explicitly_names(self, name: str) -> bool:
-        return any(
-            mention["username"].casefold() == name.casefold()
-            and mention["start"] >= self.hidden_length
-            for mention in self.mentions
-        )
-
-    def as_json(self, versions: list[str]) -> dict[str, Any]:
-        fields: dict[str, Any] = {
-            "id": str(self.id),
-            "text": self.text,
-            "author_id": self.author_id,
-            "conversation_id": str(self.conversation_id),
-            "created_at": f"{moment_of(self.id):%Y-%m-%dT%H:%M:%S.000Z}",
-            "display_text_range": [self.hidden_length, len(self.text)],
-            "edit_history_tweet_ids": versions,
-        }
-        if self.mentions:
-            fields["entities"] = {"mentions": list(self.mentions)}
-        if self.whole_text is not None:
-            fields["note_tweet"] = {"text": self.whole_text, "entities": fields.get("entities")}
-        if self.reply_to_id is not None:
-            fields["in_reply_to_user_id"] = self.reply_to_author_id
-            fields["referenced_tweets"] = [{"type": "replied_to", "id": str(self.reply_to_id)}]
-        if self.retweet_of_id is not None:
-            fields["referenced_tweets"] = [{"type": "retweeted", "id": str(self.retweet_of_id)}]
-        return fields
 
 
 class Answer(NamedTuple):
@@ -179,6 +147,9 @@ class XWorld:
         mention_lag_s: How long new mentions stay hidden from timelines.
         own_lag_s: How long new posts of the bot stay hidden from its own timeline.
         hidden_looks: How often the bot's own posts are served without its newest one.
+        blockers: People who have blocked the bot.
+        protected: People whose posts only their followers see; the bot is none.
+        suspended: People whose posts nobody sees any more.
         withheld: Fields that are no longer sent.
         uses_new_names: The dialect of ``post.fields``.
         forbids_duplicates: A text that was posted before is refused. It is not known whether X
@@ -191,6 +162,7 @@ class XWorld:
         self.clock = clock or (lambda: datetime.now(UTC))
         self._user_ids = {BOT_NAME: BOT_ID}
         self._last_id = 0
+        self._refresh_count = 0
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._used: defaultdict[str, list[float]] = defaultdict(list)
         self.closed_until: dict[str, float] = {}
@@ -200,6 +172,8 @@ class XWorld:
         self.posts: dict[int, StoredPost] = {}
         self.media: dict[str, StoredMedia] = {}
         self.blockers: set[str] = set()
+        self.protected: set[str] = set()
+        self.suspended: set[str] = set()
         self.calls: list[str] = []
         self.fault_count = 0
         self.violations: list[str] = []
@@ -225,8 +199,7 @@ class XWorld:
     def reply(self, author: str, text: str, *, to: str) -> str:
         """``author`` answers a post; X puts the names of the others in front of it."""
         parent = self.posts[int(to)]
-        names = [parent.author, *(mention["username"] for mention in parent.mentions)]
-        prefix = "".join(f"@{name} " for name in dict.fromkeys(names) if name != author)
+        prefix = self._prefix(author, parent)
         post = self._add(
             author,
             prefix + text,
@@ -237,6 +210,12 @@ class XWorld:
         )
         return str(post.id)
 
+    @staticmethod
+    def _prefix(author: str, parent: StoredPost) -> str:
+        """The names that X puts in front of a reply."""
+        names = [parent.author, *(mention["username"] for mention in parent.mentions)]
+        return "".join(f"@{name} " for name in dict.fromkeys(names) if name != author)
+
     def tag_in_photo(self, author: str, text: str) -> str:
         """``author`` tags the bot in a picture: it is among the mentions, but not named."""
         return str(self._add(author, text, is_photo_tag=True).id)
@@ -245,6 +224,10 @@ class XWorld:
         original = self.posts[int(post_id)]
         text = f"RT @{original.author}: {original.text}"
         return str(self._add(author, text, retweet_of_id=original.id).id)
+
+    def quote(self, author: str, text: str, *, of: str) -> str:
+        """``author`` shows a post under words of their own; none of its names become theirs."""
+        return str(self._add(author, text, quote_of_id=int(of)).id)
 
     def edit(self, post_id: str, text: str) -> str:
         """Replace a post by a newer version with an id of its own."""
@@ -335,6 +318,7 @@ class XWorld:
     def _sealed(self, call: str, answer: Answer) -> Answer:
         left = self.limits[call] - len(self._used[call])
         told = {
+            "api-version": "2.167",
             "x-rate-limit-limit": str(self.limits[call]),
             "x-rate-limit-remaining": str(left),
             "x-rate-limit-reset": str(self._reset_s(call)),
@@ -371,26 +355,74 @@ class XWorld:
         return self._timeline(OWN_POSTS, account_id, query, rows, least=5)
 
     def search(self, query: Mapping[str, str]) -> Answer:
-        if query.get("query") != f"@{BOT_NAME}":
-            return problem(400, "This fake searches for mentions of the bot only")
+        tests = [self._search_test(word) for word in query.get("query", "").split()]
+        if not tests or None in tests:
+            return problem(400, "There were errors processing your request: query")
         oldest = self.clock() - timedelta(days=7)
         if int(query.get("since_id", 0)) and moment_of(int(query["since_id"])) < oldest:
             return problem(400, "'since_id' must be a tweet id created after 7 days ago")
-        rows = [post for post in self.shown_mentions() if moment_of(post.id) >= oldest]
-        return self._timeline(SEARCH, BOT_ID, query, rows, least=10)
+        rows = [post for post in self._shown_posts() if moment_of(post.id) >= oldest]
+        found = [post for post in rows if all(test is not None and test(post) for test in tests)]
+        return self._timeline(SEARCH, BOT_ID, query, found, least=10)
+
+    def _search_test(self, word: str) -> Callable[[StoredPost], bool] | None:
+        """What a word of a query asks of a post; ``None`` for words that are not known here."""
+        operator, _, value = word.rpartition(":")
+        if operator == "from":
+            return lambda post: post.author == value
+        if operator == "in_reply_to_tweet_id":
+            return lambda post: str(post.reply_to_id) == value
+        return self._is_mention if word == f"@{BOT_NAME}" else None
 
     def lookup(self, post_id: str) -> Answer:
-        post = self.posts.get(int(post_id))
-        if post is None or post.is_deleted:
-            return Answer(200, {"errors": [{"title": "Not Found Error"}]}, {})
-        self._bill(LOOKUP, [post.id])
-        return Answer(200, {"data": self._as_sent(post, ALWAYS_SENT, is_fresh=True)}, {})
+        answer = self.lookups(post_id, call=LOOKUP)
+        found = answer.body.get("data")
+        return answer._replace(body={"data": found[0]}) if found else answer
+
+    def lookups(self, post_ids: str, *, call: str = LOOKUPS) -> Answer:
+        """Posts by their ids, at most 100; those that cannot be seen are told as errors."""
+        ids = post_ids.split(",")
+        if not all(id_.isdigit() for id_ in ids) or len(ids) > 100:
+            return problem(400, "The `ids` query parameter value is not valid")
+        kept = [self.posts.get(int(id_)) for id_ in ids]
+        shown = [post for post in kept if post is not None and self._is_visible(post)]
+        body: dict[str, Any] = {}
+        if shown:
+            self._bill(call, [post.id for post in shown])
+            body["data"] = [self._as_sent(post, ALWAYS_SENT, is_fresh=True) for post in shown]
+        if len(shown) < len(ids):
+            body["errors"] = [{"title": "Not Found Error"}] * (len(ids) - len(shown))
+        return Answer(200, body, {})
+
+    def refreshed(self, form: Mapping[str, Any]) -> Answer:
+        """A token of OAuth 2.0 for a refresh token, which works once."""
+        if form.get("grant_type") != "refresh_token" or form.get("refresh_token") != self.refresh:
+            told = {"error": "invalid_request", "error_description": "the token was invalid"}
+            return Answer(400, told, {})
+        self._refresh_count += 1
+        data = {"token_type": "bearer", "expires_in": 7200, "refresh_token": self.refresh}
+        return Answer(200, data | {"access_token": f"a-{self._refresh_count}"}, {})
+
+    @property
+    def refresh(self) -> str:
+        """The refresh token of OAuth 2.0 that works next."""
+        return f"r-{self._refresh_count}"
+
+    def usage(self) -> Answer:
+        """How many posts were read."""
+        count = sum(call in READS for _, call, _ in self._billed)
+        data = {"project_id": "1", "project_cap": "3000000", "project_usage": str(count)}
+        return Answer(200, {"data": data | {"cap_reset_day": 1}}, {})
+
+    def _is_visible(self, post: StoredPost) -> bool:
+        return not post.is_deleted and post.author not in self.protected | self.suspended
 
     def _shown_posts(self) -> list[StoredPost]:
         """Posts whose index has caught up; of an edited one the newest version."""
+        hidden = self.protected | self.suspended
         newest: dict[int, StoredPost] = {}
         for post in self.posts.values():
-            if post.shown_at <= self.clock():
+            if post.shown_at <= self.clock() and post.author not in hidden:
                 newest[post.root_id] = post
         return list(newest.values())
 
@@ -398,10 +430,13 @@ class XWorld:
         """What is to be read on the timeline of mentions."""
         return [post for post in self._shown_posts() if self._is_mention(post)]
 
-    @staticmethod
-    def _is_mention(post: StoredPost) -> bool:
+    def _is_mention(self, post: StoredPost) -> bool:
         names = {mention["username"].casefold() for mention in post.mentions}
-        return post.author != BOT_NAME and (post.is_photo_tag or BOT_NAME in names)
+        is_meant = post.is_photo_tag or BOT_NAME in names or self._quotes_bot(post)
+        return post.author != BOT_NAME and is_meant
+
+    def _quotes_bot(self, post: StoredPost) -> bool:
+        return post.quote_of_id is not None and self.posts[post.quote_of_id].author == BOT_NAME
 
     def _timeline(
         self,
@@ -424,7 +459,17 @@ class XWorld:
                 return problem(400, "The `pagination_token` query parameter value is not valid")
             until = until_id
         since = int(query.get("since_id", 0))
-        rest = [post for post in rows if since < post.id < until]
+        try:
+            start, end = (_moment(query.get(name)) for name in ("start_time", "end_time"))
+        except ValueError:
+            return problem(400, "The `start_time` or `end_time` query parameter is not valid")
+        rest = [
+            post
+            for post in rows
+            if since < post.id < until
+            and (start is None or moment_of(post.id) >= start)
+            and (end is None or moment_of(post.id) < end)
+        ]
         rest.sort(key=lambda post: post.id, reverse=True)
         return self._page(call, rest, size, until, query.get("tweet.fields", ""))
 
@@ -468,7 +513,9 @@ class XWorld:
         expires_at = self.clock() + timedelta(seconds=86_400)
         self.media[media_id] = StoredMedia(picture=picture, expires_at=expires_at)
         data = {"id": media_id, "media_key": f"3_{media_id}", "expires_after_secs": 86_400}
-        return Answer(200, {"data": data | {"size": len(picture)}}, {})
+        width, height = size_of(picture)
+        told = {"size": len(picture), "image": {"w": width, "h": height}}
+        return Answer(200, {"data": data | told}, {})
 
     def describe(self, media_id: str, text: str) -> Answer:
         if media_id not in self.media or not 0 < len(text) <= 1000:
@@ -497,6 +544,7 @@ class XWorld:
             reply_to_id=to_id,
             reply_to_author_id=parent.author_id,
             conversation_id=parent.conversation_id,
+            prefix=self._prefix(BOT_NAME, parent),
             media=media,
             made_with_ai=body.get("made_with_ai", False),
         )
@@ -516,16 +564,18 @@ class XWorld:
 
     def _refusal(self, text: str, to_id: int, media_ids: list[str]) -> Answer | None:
         parent = self.posts.get(to_id)
-        if parent is None or parent.is_deleted:
+        if parent is None or parent.is_deleted or parent.author in self.suspended:
             return problem(403, DELETED)
+        is_summoned = parent.explicitly_names(BOT_NAME) or self._quotes_bot(parent)
         if not parent.explicitly_names(BOT_NAME):
             self.violations.append(f"a reply to {to_id}, whose author did not ask")
         is_old = any(
             post.root_id == parent.root_id and post.id > to_id for post in self.posts.values()
         )
         objections = {
+            PROTECTED: parent.author in self.protected,
             BLOCKED: parent.author in self.blockers,
-            NOT_MENTIONED: not parent.explicitly_names(BOT_NAME),
+            NOT_MENTIONED: not is_summoned,
             RESTRICTED: parent.is_restricted,
             EDITED: is_old,
             DUPLICATE: self.forbids_duplicates
@@ -538,7 +588,7 @@ class XWorld:
 
     def _fits(self, text: str, media_ids: list[str]) -> bool:
         kept = {name for name, media in self.media.items() if media.expires_at > self.clock()}
-        return len(text) <= 280 and len(media_ids) <= 4 and kept >= {*media_ids}
+        return weighted_length(text) <= 280 and len(media_ids) <= 4 and kept >= {*media_ids}
 
     def _note_manners(self, body: Mapping[str, Any], media: tuple[StoredMedia, ...]) -> None:
         if _UNWELCOME.search(body["text"]):
@@ -557,7 +607,7 @@ class XWorld:
     def _bill(self, call: str, post_ids: Iterable[int] = ()) -> None:
         """Each post read is billed once in a UTC day, everything else each time."""
         ids = list(post_ids)
-        if not ids and call in {MENTIONS, OWN_POSTS, SEARCH}:
+        if not ids and call in READS:
             return
         for post_id in ids or [-1]:
             key = (self._today, call, post_id)
@@ -586,7 +636,7 @@ class XWorld:
             text=text,
             conversation_id=conversation_id or post_id,
             shown_at=self.clock() + timedelta(seconds=lag_s),
-            mentions=self._mentions_in(text),
+            mentions=self._mentions_in(more.get("prefix", "") + text),
             **more,
         )
         self.posts[post_id] = post
@@ -609,8 +659,13 @@ class XWorld:
         )
 
 
-def moment_of(post_id: int) -> datetime:
-    return datetime.fromtimestamp(((post_id >> 22) + EPOCH_MS) / 1000, UTC)
+def _moment(text: str | None) -> datetime | None:
+    """Read a moment as X wants it.
+
+    Raises:
+        ValueError: It is none, or says no zone.
+    """
+    return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
 
 
 def problem(status: int, detail: str) -> Answer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from bot.store import Store, StoreError
+from bot.store.x_pruning import old_query
 from bot.store.x_statements import MENTION, NEXT_SEEN, IllegalMentionMoveError
 from bot.store.x_states import (
     LEGAL_MOVES,
@@ -200,6 +201,7 @@ async def test_what_x_did_not_take_is_not_paid(store: Store) -> None:
     assert (await begin(store)).is_begun
 
 
+@pytest.mark.parametrize("any_database_url", ["sqlite"], indirect=True)
 async def test_the_statements_asked_again_and_again_use_an_index(
     database: Database, store: Store
 ) -> None:
@@ -217,5 +219,8 @@ async def test_the_statements_asked_again_and_again_use_an_index(
         lambda connection: plan(connection, NEXT_SEEN, room=3, now=NOON, recent=NOON)
     )
 
+    old = await database.read(lambda connection: plan(connection, old_query(NOON)))
+
     assert not [step for step in (*one, *some) if step.startswith("SCAN x_")]
     assert any("ix_x_mentions_state" in step for step in some)
+    assert not [step for step in old if step.startswith(("SCAN x_mentions", "SCAN jobs"))]

@@ -216,14 +216,18 @@ async def test_a_deleted_mention_cannot_be_answered(line: Line) -> None:
     assert line.world.bot_posts() == []
 
 
-async def test_an_answer_that_has_waited_for_a_day_is_not_posted_any_more(line: Line) -> None:
+async def test_an_answer_that_has_waited_for_a_day_is_not_posted_any_more(
+    line: Line, caplog: pytest.LogCaptureFixture
+) -> None:
     line.world.fail(CREATE, rate_limited(NOON + timedelta(hours=25)))
     async with line.running(poll_interval_s=600.0, give_up_after_s=A_DAY_S) as now:
-        line.world.mention("ada", "@imagine_bot a red cube")
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
         await line.time.until(lambda: now.desk.failures)
         assert await line.states() == {"expired": 1}
 
     assert line.world.bot_posts() == []
+    told = f"x mention not answered root_id={post_id} state=expired reason=None"
+    assert told in caplog.messages
 
 
 async def test_a_drawing_that_fails_ends_in_one_sentence_without_pictures(line: Line) -> None:

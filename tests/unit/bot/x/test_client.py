@@ -48,7 +48,8 @@ async def server() -> AsyncIterator[XServer]:
 @pytest.fixture
 async def api(server: XServer, request: pytest.FixtureRequest) -> AsyncIterator[TweepyApi]:
     """A client that is patient, except where a test's fault is that no answer comes."""
-    patience_s = 0.5 if "hang" in str(request.node.name) else 30.0  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (pytest's node is untyped)
+    name = str(request.node.name)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] (pytest's node is untyped)
+    patience_s = 0.5 if "hang" in name or "slow" in name else 30.0
     api = TweepyApi(x_config(server, call_timeout_s=patience_s), clock=lambda: NOON)
     yield api
     await api.close()
@@ -72,6 +73,7 @@ HARMLESS: dict[str, Callable[[TweepyApi], Awaitable[object]]] = {
 LOST = [
     Fault(kind="reset"),
     Fault(kind="hang"),
+    Fault(kind="slow"),
     Fault(kind="truncated"),
     Fault(kind="null"),
     Fault(kind="errors"),
@@ -94,7 +96,7 @@ async def test_a_reply_without_a_clear_answer_is_in_doubt(
         await post(server, api)
 
 
-@pytest.mark.parametrize("fault", LOST[:9], ids=lambda fault: f"{fault.kind}-{fault.status}")
+@pytest.mark.parametrize("fault", LOST[:10], ids=lambda fault: f"{fault.kind}-{fault.status}")
 @pytest.mark.parametrize("call", HARMLESS)
 async def test_a_harmless_call_without_a_clear_answer_may_be_repeated_soon(
     server: XServer, api: TweepyApi, call: str, fault: Fault

@@ -53,8 +53,9 @@ events = st.builds(
     st.integers(5, LAST_S),
     st.sampled_from(
         [
-            *["mention"] * 6, "burst", "edit", "vanish", "stop", "start", "help", "delete",
-            "implicit", "tag", "retweet", "block", "restrict",
+            *["mention"] * 7, "burst", "edit", "vanish", "stop", "start", "help", "delete",
+            "implicit", "tag", "retweet", "show", "quote", "block", "restrict", "protect",
+            "suspend",
         ]
     ),
     st.integers(0, 5),

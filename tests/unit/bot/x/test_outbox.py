@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from bot.store.x_tables import x_attempts, x_people
+from bot.store.x_tables import x_attempts, x_mentions, x_people
 from tests.support.clock import NOON
 from tests.support.x_world import (
     BLOCKED,
@@ -54,6 +54,7 @@ def attempts(line: Line) -> list[Any]:
 LOST = [
     Fault(kind="reset", is_committed=True),
     Fault(kind="hang", is_committed=True),
+    Fault(kind="slow", is_committed=True),
     Fault(kind="truncated", is_committed=True),
     Fault(kind="badjson", is_committed=True),
     Fault(kind="errors", is_committed=True),
@@ -288,3 +289,24 @@ async def test_a_sentence_that_a_failing_database_stopped_is_said_after_the_next
         await line.time.until(lambda: line.world.replies_to(post_id))
 
     assert len(line.world.bot_posts()) == 1
+
+
+@pytest.mark.parametrize(
+    ("crowd", "state", "reason"),
+    [("protected", "rejected", "blocked"), ("suspended", "gone", "gone")],
+)
+async def test_who_is_protected_or_suspended_while_it_is_drawn_cannot_be_answered(
+    line: Line, crowd: str, state: str, reason: str
+) -> None:
+    async with line.running() as now:
+        now.desk.is_open.clear()
+        line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.ledger.jobs)
+        getattr(line.world, crowd).add("ada")
+        now.desk.is_open.set()
+        await line.time.until(lambda: now.desk.failures)
+
+    (row,) = line.database.rows(select(x_mentions.c.state, x_mentions.c.reason))
+    assert tuple(row) == (state, reason)
+    assert line.world.bot_posts() == []
+    assert line.world.calls.count(CREATE) == 1

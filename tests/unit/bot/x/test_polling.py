@@ -208,3 +208,37 @@ async def test_a_look_that_finds_nothing_new_costs_nothing_and_writes_nothing(li
     # Who the account is, one mention, the alt text, the reply.
     assert spent == 10_000 + 1_000 + 5_000 + 10_000
     assert sum(line.world.spend_micros.values()) == spent
+
+
+async def test_a_quote_is_answered_if_its_own_words_name_the_bot(line: Line) -> None:
+    async with line.running(poll_interval_s=60.0):
+        asked = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(asked))
+        answer = str(line.world.replies_to(asked)[0].id)
+        line.world.quote("bob", "look what I have found", of=asked)
+        line.world.quote("bob", "what a cube", of=answer)
+        named = line.world.quote("eve", "@imagine_bot the same in blue", of=answer)
+        await line.time.until(lambda: line.world.replies_to(named))
+
+    assert line.prompts == ["a red cube", "the same in blue"]
+    reasons = [row.reason for row in line.database.rows(select(x_mentions.c.reason))]
+    assert reasons == [None, "implicit", None]
+
+
+async def test_mentions_of_protected_and_suspended_people_are_answered_once_x_shows_them(
+    line: Line,
+) -> None:
+    async with line.running(poll_interval_s=60.0):
+        line.world.protected.add("ada")
+        line.world.suspended.add("eve")
+        hidden = line.world.mention("ada", "@imagine_bot a red cube")
+        gone = line.world.mention("eve", "@imagine_bot a grey cube")
+        await line.time.for_hours(0.05)
+        assert line.database.rows(select(x_mentions.c.root_id)) == []
+
+        line.world.protected.clear()
+        other = line.world.mention("bob", "@imagine_bot a blue cube")
+        await line.time.until(lambda: line.world.replies_to(other))
+
+    assert len(line.world.replies_to(hidden)) == 1
+    assert line.world.replies_to(gone) == []
