@@ -200,7 +200,9 @@ class History:
             poll_interval_s=1800.0 if plan.daily_usd else 60.0,
             daily_usd=plan.daily_usd,
             posts_per_15_min=plan.posts_per_15_min,
-            reachable_count=min(plan.reachable_count, 700),
+            # Deleted posts take up places in X's timeline and are not shown. The product allows
+            # for 100 of 800; in a timeline of six, any number may be missing.
+            reachable_count=700 if plan.reachable_count == 800 else 0,
         )
         self._asked: list[str] = []
 

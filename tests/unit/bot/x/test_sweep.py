@@ -15,8 +15,10 @@ async def test_a_reply_that_x_makes_after_the_last_look_is_told_as_a_double(
 ) -> None:
     """The one thing that cannot be prevented; the world notes it as our misdeed all the same."""
     line.world.forbids_duplicates = False
-    line.world.fail(CREATE, late(Fault(kind="html", status=504), 500))
-    async with line.running(poll_interval_s=3600.0):
+    line.world.fail(CREATE, late(Fault(kind="html", status=504), 3_000))
+    # Time passes in steps no longer than a poll, also while the call is under way: three looks
+    # come long before the reply does.
+    async with line.running(poll_interval_s=5.0):
         post_id = line.world.mention("ada", "@imagine_bot a red cube")
         await line.time.until(lambda: len(line.world.replies_to(post_id)) == 2)
 
