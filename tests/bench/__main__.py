@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--slots", type=int, default=20, help="pictures drawn at once")
     parser.add_argument("--turns", type=int, default=3, help="0 leaves out all but the load")
+    parser.add_argument("--requests", type=int, default=len(race.LOAD), help="of the load")
     parser.add_argument("--folder", type=Path, default=Path("data/bench"), help="for weights")
     parser.add_argument("--peer", type=Path, help="Python of the peer's environment")
     parser.add_argument("--json", type=Path, default=Path("data/bench/bench.json"))
@@ -38,6 +39,7 @@ def main() -> None:
             dtype=options.dtype,
             slot_count=options.slots,
             turns=options.turns,
+            request_count=options.requests,
             folder=options.folder,
             peer_python=options.peer,
         )

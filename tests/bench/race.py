@@ -28,7 +28,7 @@ from tests.bench.roof import Roof, measured_roof
 if TYPE_CHECKING:
     from tests.bench.report import Report
 
-LOAD: Final = [1 + i % 9 for i in range(40)]
+LOAD: Final = tuple(1 + i % 9 for i in range(40))
 SIDES: Final = (1, 2, 3)
 PROMPT: Final = "a red circle on a blue background"
 PEER_STEPS: Final = 24
@@ -47,6 +47,7 @@ class Course:
     dtype: str
     slot_count: int
     turns: int
+    request_count: int
     folder: Path
     peer_python: Path | None
 
@@ -81,8 +82,10 @@ async def take_turns(
 ) -> dict[int, float]:
     """Medians of the peer, by pictures."""
     theirs: dict[int, float] = {}
+    if not course.turns:
+        return theirs
     report.note("same tokens alone and among nine", yes=await is_the_same_in_company(engine))
-    for side in SIDES if course.turns else ():
+    for side in SIDES:
         count = side * side
         our_runs: list[float] = []
         their_runs: list[float] = []
@@ -103,19 +106,20 @@ async def bear_the_load(
     report: Report, course: Course, engine: EngineProcess, theirs: dict[int, float]
 ) -> None:
     """Requests that come one by one, faster than they can be drawn."""
+    load = LOAD[: course.request_count]
     begun_s = time.perf_counter()
     drawings: list[asyncio.Task[float]] = []
-    for count in LOAD:
+    for count in load:
         drawings.append(asyncio.create_task(draw(engine, count)))
         await asyncio.sleep(0.5)
     await asyncio.gather(*drawings)
     ours_s = time.perf_counter() - begun_s
-    rate = 60 * sum(LOAD) / ours_s
-    what = f"{course.model}: {len(LOAD)} requests one by one, {sum(LOAD)} pictures"
+    rate = 60 * sum(load) / ours_s
+    what = f"{course.model}: {len(load)} requests one by one, {sum(load)} pictures"
     report.add(what, [ours_s], note=f"{rate:.1f} pictures a minute")
     if theirs:
-        theirs_s = sum(cheapest_s(count, theirs) for count in LOAD)
-        their_rate = 60 * sum(LOAD) / theirs_s
+        theirs_s = sum(cheapest_s(count, theirs) for count in load)
+        their_rate = 60 * sum(load) / theirs_s
         note = f"{their_rate:.1f} pictures a minute, from the medians above"
         report.add(f"{what}, min-dalle", [theirs_s], note=note)
         report.note("load", times_as_fast=rate / their_rate)
