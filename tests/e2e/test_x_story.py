@@ -49,7 +49,7 @@ async def running(bot: BotProcess, x: XServer) -> AsyncGenerator[None]:
     assert await asyncio.to_thread(bot.stop) == 0
 
 
-async def all_delivered(bot: BotProcess, asked: Sequence[int]) -> None:
+async def all_delivered(bot: BotProcess, asked: Sequence[str]) -> None:
     await until(lambda: bot.output.count("job delivered") == len(asked), limit_s=DRAWN_WITHIN_S)
 
 
