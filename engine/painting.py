@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from engine.models.upscaler import FACTOR
 from engine.programs import Program
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ class Painter:
 
     Attributes:
         side_px: The side of what the VQGAN draws and reads.
-        shown_side_px: The side of what people get.
     """
 
     def __init__(
@@ -46,7 +44,6 @@ class Painter:
         """Prepare the programs; compile them with ``programs``."""
         self.side_px = math.isqrt(image_length) * vqgan.config.downscale
         is_small = self.side_px < _MIN_SIDE_PX
-        self.shown_side_px = self.side_px * (FACTOR if is_small else 1)
         palette = _Palette(vqgan, upscaler if is_small else None)
         graph, state = nnx.split(palette)
         tokens = np.zeros((1, image_length), np.int32)
@@ -123,7 +120,7 @@ class Ranker:
 
 
 class _Palette(nnx.Module):
-    """Tokens to pixels uint8; with an upscaler, ``FACTOR`` times as wide and high."""
+    """Tokens to pixels uint8; with an upscaler, ``upscaler.FACTOR`` times as wide and high."""
 
     def __init__(self, vqgan: Vqgan, upscaler: Upscaler | None) -> None:
         self.vqgan = vqgan
