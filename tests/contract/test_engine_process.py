@@ -282,6 +282,7 @@ async def test_a_request_for_a_full_line_is_refused_with_a_time(tmp_path: Path) 
         await gate.step_until(lambda: first.is_being_drawn and second.is_queued)
 
         third = Asked(engine, "third")
+        await gate.step_until(third.task.done)
         gate.open()
 
         kind, sentence = await third.failure()
