@@ -28,6 +28,7 @@ class Address:
         may_post: Whether the bot itself may post pictures in that channel. It may not where
             only a person has installed it.
         filesize_limit_bytes: The most that one file may weigh there.
+        locale: The language of the answer, as ``words_of`` takes it; ``None`` is English.
     """
 
     application_id: int
@@ -37,6 +38,7 @@ class Address:
     user_id: int
     may_post: bool
     filesize_limit_bytes: int
+    locale: str | None = None
 
     def has_live_token(self, now: datetime) -> bool:
         """Whether the message of the interaction can still be edited."""
@@ -52,11 +54,17 @@ class Address:
             "user_id": str(self.user_id),
             "may_post": self.may_post,
             "filesize_limit_bytes": self.filesize_limit_bytes,
+            "locale": self.locale,
         }
 
 
-def address_of(interaction: discord.Interaction[Any]) -> Address:
-    """Return where the answer to ``interaction`` goes."""
+def address_of(interaction: discord.Interaction[Any], *, locale: str | None = None) -> Address:
+    """Return where the answer to ``interaction`` goes.
+
+    Args:
+        interaction: What somebody did.
+        locale: The language of the answer; that of the person's Discord by default.
+    """
     return Address(
         application_id=interaction.application_id,
         token=interaction.token,
@@ -65,6 +73,7 @@ def address_of(interaction: discord.Interaction[Any]) -> Address:
         user_id=interaction.user.id,
         may_post=_may_post(interaction),
         filesize_limit_bytes=interaction.filesize_limit,
+        locale=locale or str(interaction.locale),
     )
 
 
@@ -79,6 +88,7 @@ def address_from(stored: Mapping[str, Any]) -> Address:
         user_id=int(stored["user_id"]),
         may_post=stored["may_post"],
         filesize_limit_bytes=stored["filesize_limit_bytes"],
+        locale=stored.get("locale"),  # addresses of version 0.1 have none
     )
 
 

@@ -1,7 +1,8 @@
 """What the bot says on Discord, in the languages that it speaks there.
 
-One file for each language in ``locales``, from keys to phrases (``bot.phrases``); English is
-the one that the others are complete by. The files are read when they are first needed.
+One file for each language in ``locales``, from keys to phrases (``bot.phrases``). English is
+what the others are complete by: its file and the reasons that every platform gives
+(``bot.sentences``). The files are read when they are first needed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.phrases import GRAMMARS, fill
+from bot.sentences import REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,4 +67,5 @@ def words_of(locale: str | None) -> Words:
 @cache
 def _words(language: str) -> Words:
     text = (FOLDER / f"{language}.json").read_text(encoding="utf-8")
-    return Words(language=language, phrases=json.loads(text))
+    shared = REASONS if language == ENGLISH else {}
+    return Words(language=language, phrases={**shared, **json.loads(text)})
