@@ -1,8 +1,4 @@
-"""The slash commands: what a person can type, and what becomes of it.
-
-Discord waits three seconds for a sign of life, so that comes before everything else; the
-quota and the store are asked afterwards.
-"""
+"""The slash commands: what a person can type, and what becomes of it."""
 
 from __future__ import annotations
 
@@ -15,15 +11,8 @@ from discord import app_commands
 
 from bot import sentences
 from bot.discord.address import address_of
-from bot.discord.errors import ALREADY_ACKNOWLEDGED, FOREIGN, persistently
-from bot.jobs import (
-    DeliveryError,
-    DuplicateEventError,
-    Person,
-    Platform,
-    RefusedError,
-    Submission,
-)
+from bot.discord.intake import acknowledge, submission_of
+from bot.jobs import DeliveryError, DuplicateEventError, RefusedError
 from engine.api import MAX_PROMPT_CHARS, MAX_SEED, DrawRequest, InvalidRequestError
 
 if TYPE_CHECKING:
@@ -34,10 +23,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_PICTURES: Final = 9  # a message carries ten files; nine make a square
-
-# A quarter of a second less than Discord waits: later it would be wasted.
-ACKNOWLEDGE_WITHIN_S: Final = 2.75
-ACKNOWLEDGE_WAITS_S: Final = (0.1, 0.3, 0.6)
 
 
 class Commands:
@@ -92,11 +77,11 @@ class Commands:
         seed: int | None,
     ) -> None:
         """Acknowledge, submit, and say why if the answer is no."""
-        if not await _acknowledge(interaction):
+        if not await acknowledge(interaction):
             return
         try:
             request = DrawRequest(prompt=prompt, picture_count=picture_count, seed=seed)
-            await self._submitter.submit(_submission(interaction, request))
+            await self._submitter.submit(submission_of(interaction, request))
         except DuplicateEventError:
             log.info("interaction seen before: interaction_id=%s", interaction.id)
         except (RefusedError, InvalidRequestError) as error:
@@ -111,7 +96,7 @@ class Commands:
         if isinstance(error, app_commands.CommandInvokeError):
             log.error("command failed: interaction_id=%s", interaction.id, exc_info=error.original)
             await self._answer(interaction, self._delivery.explain(error.original))
-        elif await _acknowledge(interaction):
+        elif await acknowledge(interaction):
             log.info("command not understood: error=%s", type(error).__name__)
             await self._answer(interaction, sentences.DISCORD_OUTDATED_COMMAND)
 
@@ -120,40 +105,3 @@ class Commands:
             await self._delivery.answer(address_of(interaction), sentence)
         except DeliveryError as error:
             log.warning("answer not shown: interaction_id=%s error=%s", interaction.id, error)
-
-
-async def _acknowledge(interaction: discord.Interaction[DiscordClient]) -> bool:
-    """Show "... is thinking" and return whether the answer can be edited from now on.
-
-    It can when somebody acknowledged before: an earlier try that seemed lost, or this very
-    process before it was killed.
-    """
-    try:
-        async with asyncio.timeout(ACKNOWLEDGE_WITHIN_S):
-            await persistently(lambda: _defer(interaction), ACKNOWLEDGE_WAITS_S)
-    except FOREIGN as error:
-        if isinstance(error, discord.HTTPException) and error.code == ALREADY_ACKNOWLEDGED:
-            return True
-        log.warning(
-            "not acknowledged in time: interaction_id=%s error=%s",
-            interaction.id,
-            type(error).__name__,
-        )
-        return False
-    return True
-
-
-async def _defer(interaction: discord.Interaction[DiscordClient]) -> None:
-    await interaction.response.defer(thinking=True)
-
-
-def _submission(
-    interaction: discord.Interaction[DiscordClient], request: DrawRequest
-) -> Submission:
-    return Submission(
-        person=Person(platform=Platform.DISCORD, id=str(interaction.user.id)),
-        event_id=str(interaction.id),
-        request=request,
-        address=address_of(interaction).to_json(),
-        community=None if interaction.guild_id is None else str(interaction.guild_id),
-    )
