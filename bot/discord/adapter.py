@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from bot.discord.config import DiscordConfig
     from bot.desk import Desk
+    from bot.discord.config import DiscordConfig
     from bot.jobs import Cursors, Delivery
     from bot.service import Service
     from bot.studio import Studio
@@ -36,6 +36,7 @@ class DiscordAdapter:
     def __init__(
         self,
         config: DiscordConfig,
+        *,
         service: Service,
         cursors: Cursors,
         studio: Studio,
