@@ -16,7 +16,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import discord
 import yarl
@@ -28,6 +28,8 @@ from bot.discord.errors import FOREIGN, TRANSIENT, as_start_error, persistently
 from bot.jobs import DeliveryError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bot.discord.config import DiscordConfig
     from bot.jobs import Cursors
 
@@ -54,7 +56,11 @@ def point_to(config: DiscordConfig) -> None:
 
 
 class DiscordClient(discord.Client):
-    """discord.py's client with our commands, no intents and no caches."""
+    """discord.py's client with our commands, no intents and no caches.
+
+    Attributes:
+        pressed: Carries out the press of a button of ours; set before ``open``.
+    """
 
     def __init__(self, config: DiscordConfig, cursors: Cursors) -> None:
         _silence_needless_warnings()
@@ -72,6 +78,7 @@ class DiscordClient(discord.Client):
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
+        self.pressed: Callable[[discord.Interaction[Any]], Awaitable[None]] | None = None
         self._config = config
         self._cursors = cursors
         self._logged_in = asyncio.Event()
