@@ -11,17 +11,23 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from bot.jobs import (
+    BlockedError,
     ClosingError,
     CrashedError,
     DeliveryError,
     DuplicateEventError,
+    InvalidRuleError,
+    ModeratedError,
     NotCancellableError,
     OverBurstError,
     OverQuotaError,
+    PausedError,
+    PlaceRefusedError,
     RefusedError,
     TooManyJobsError,
     UnavailableError,
     UndeliverableError,
+    UnknownPictureError,
 )
 from bot.phrases import GRAMMARS, fill
 from engine.api import (
@@ -106,6 +112,19 @@ def _over_burst(error: Exception, now: datetime, when: When, say: Say) -> str:
 def _too_many_jobs(error: Exception, _now: datetime, _when: When, say: Say) -> str:
     refusal = cast("TooManyJobsError", error)
     return say(f"reason_jobs_{refusal.scope}", count=refusal.allowance_count)
+
+
+def _blocked(error: Exception, _now: datetime, when: When, say: Say) -> str:
+    refusal = cast("BlockedError", error)
+    where = "everywhere" if refusal.is_everywhere else "here"
+    if refusal.until is None:
+        return say(f"reason_blocked_{where}")
+    return say(f"reason_blocked_{where}_until", when=when(refusal.until))
+
+
+def _paused(error: Exception, _now: datetime, _when: When, say: Say) -> str:
+    is_everywhere = cast("PausedError", error).is_everywhere
+    return say("reason_paused_everywhere" if is_everywhere else "reason_paused_here")
 
 
 def _engine_busy(error: Exception, now: datetime, when: When, say: Say) -> str:
@@ -194,6 +213,22 @@ REASONS: Final[Mapping[str, Phrase]] = {
     },
     "reason_unavailable": "The bot cannot accept requests at the moment. Please try again later; "
     "its admin finds the reason in the log. " + NOTHING_TAKEN,
+    "reason_blocked_everywhere": "An admin has blocked you from asking this bot for pictures.",
+    "reason_blocked_everywhere_until": "An admin has blocked you from asking this bot for "
+    "pictures. That ends {when}.",
+    "reason_blocked_here": "An admin has blocked you from asking the bot here for pictures.",
+    "reason_blocked_here_until": "An admin has blocked you from asking the bot here for "
+    "pictures. That ends {when}.",
+    "reason_paused_everywhere": "Drawing is paused by an admin. Please try again later. "
+    + NOTHING_TAKEN,
+    "reason_paused_here": "Drawing is paused here by an admin. Please try again later. "
+    + NOTHING_TAKEN,
+    "reason_other_channels": "Pictures may be asked for only in other channels of this place. "
+    + NOTHING_TAKEN,
+    "reason_moderated": "The bot does not draw this. Please describe something else. "
+    + NOTHING_TAKEN,
+    "reason_unknown_picture": "Nothing is kept of these pictures any more. Ask for new ones with "
+    "the same words.",
     "reason_duplicate": "This request was accepted before; it is answered only once.",
     "reason_closing": "The bot is restarting and takes no requests just now. "
     "Try again in a minute.",
@@ -224,6 +259,12 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
     OverBurstError: _over_burst,
     TooManyJobsError: _too_many_jobs,
     UnavailableError: "reason_unavailable",
+    BlockedError: _blocked,
+    PausedError: _paused,
+    PlaceRefusedError: "reason_other_channels",
+    ModeratedError: "reason_moderated",
+    UnknownPictureError: "reason_unknown_picture",
+    InvalidRuleError: _in_its_own_words,
     DuplicateEventError: "reason_duplicate",
     ClosingError: "reason_closing",
     NotCancellableError: "reason_not_cancellable",
