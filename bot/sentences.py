@@ -116,16 +116,15 @@ def _too_many_jobs(error: Exception, _now: datetime, _when: When, say: Say) -> s
 
 def _blocked(error: Exception, _now: datetime, when: When, say: Say) -> str:
     refusal = cast("BlockedError", error)
-    where = "bot" if refusal.is_everywhere else "community"
+    where = "everywhere" if refusal.is_everywhere else "here"
     if refusal.until is None:
         return say(f"reason_blocked_{where}")
     return say(f"reason_blocked_{where}_until", when=when(refusal.until))
 
 
 def _paused(error: Exception, _now: datetime, _when: When, say: Say) -> str:
-    return say(
-        f"reason_paused_{'bot' if cast('PausedError', error).is_everywhere else 'community'}"
-    )
+    is_everywhere = cast("PausedError", error).is_everywhere
+    return say("reason_paused_everywhere" if is_everywhere else "reason_paused_here")
 
 
 def _engine_busy(error: Exception, now: datetime, when: When, say: Say) -> str:
@@ -214,21 +213,22 @@ REASONS: Final[Mapping[str, Phrase]] = {
     },
     "reason_unavailable": "The bot cannot accept requests at the moment. Please try again later; "
     "its admin finds the reason in the log. " + NOTHING_TAKEN,
-    "reason_blocked_bot": "An admin has blocked you from asking this bot for pictures.",
-    "reason_blocked_bot_until": "An admin has blocked you from asking this bot for pictures. "
-    "That ends {when}.",
-    "reason_blocked_community": "An admin has blocked you from asking the bot here for pictures.",
-    "reason_blocked_community_until": "An admin has blocked you from asking the bot here for "
+    "reason_blocked_everywhere": "An admin has blocked you from asking this bot for pictures.",
+    "reason_blocked_everywhere_until": "An admin has blocked you from asking this bot for "
     "pictures. That ends {when}.",
-    "reason_paused_bot": "Drawing is paused by an admin. Please try again later. " + NOTHING_TAKEN,
-    "reason_paused_community": "Drawing is paused here by an admin. Please try again later. "
+    "reason_blocked_here": "An admin has blocked you from asking the bot here for pictures.",
+    "reason_blocked_here_until": "An admin has blocked you from asking the bot here for "
+    "pictures. That ends {when}.",
+    "reason_paused_everywhere": "Drawing is paused by an admin. Please try again later. "
     + NOTHING_TAKEN,
-    "reason_place": "Pictures may be asked for only in other channels of this place. "
+    "reason_paused_here": "Drawing is paused here by an admin. Please try again later. "
+    + NOTHING_TAKEN,
+    "reason_other_channels": "Pictures may be asked for only in other channels of this place. "
     + NOTHING_TAKEN,
     "reason_moderated": "The bot does not draw this. Please describe something else. "
     + NOTHING_TAKEN,
-    "reason_unknown_picture": "Nothing is kept of these pictures any more. "
-    "Ask for new ones with the same words.",
+    "reason_unknown_picture": "Nothing is kept of these pictures any more. Ask for new ones with "
+    "the same words.",
     "reason_duplicate": "This request was accepted before; it is answered only once.",
     "reason_closing": "The bot is restarting and takes no requests just now. "
     "Try again in a minute.",
@@ -261,7 +261,7 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
     UnavailableError: "reason_unavailable",
     BlockedError: _blocked,
     PausedError: _paused,
-    PlaceRefusedError: "reason_place",
+    PlaceRefusedError: "reason_other_channels",
     ModeratedError: "reason_moderated",
     UnknownPictureError: "reason_unknown_picture",
     InvalidRuleError: _in_its_own_words,

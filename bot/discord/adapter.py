@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import utc_now
+from bot.discord.buttons.acts import Acts
+from bot.discord.buttons.presses import Presses
 from bot.discord.client import DiscordClient
 from bot.discord.commands import admin, imagine, menus, own, pictures, privacy
 from bot.discord.commands.buttons import OwnButton
@@ -44,7 +47,7 @@ class DiscordAdapter:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = DiscordClient(config, cursors)
-        self._delivery = DiscordDelivery(self._client, config, clock)
+        self._delivery = DiscordDelivery(self._client, config, clock, desk)
         self._clerk = Clerk(
             service=service,
             studio=studio,
@@ -55,6 +58,9 @@ class DiscordAdapter:
         )
         self._client.clerk = self._clerk
         self._client.add_dynamic_items(OwnButton)
+        acts = Acts(service, studio, desk, self._delivery)
+        self._presses = Presses(acts, self._delivery)
+        self._presses.listen(self._client)
         self._client.tree.error(self._clerk.on_error)
         for commands in COMMANDS:
             commands.add_to(self._client.tree, self._clerk)
@@ -88,6 +94,8 @@ class DiscordAdapter:
         Deliveries that are still under way fail with a ``DeliveryError``: the service
         finishes or hands back its jobs before.
         """
-        await self._clerk.finish(within_s=CLOSE_WITHIN_S)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._clerk.finish(within_s=CLOSE_WITHIN_S))
+            both.create_task(self._presses.finish(within_s=CLOSE_WITHIN_S))
         await self._delivery.close()
         await self._client.close()

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from bot.jobs import Json
 
-# An edit that begins in the last moments of the token may arrive after them.
-TOKEN_MARGIN = timedelta(seconds=20)
+# An edit that begins in the last moments of the token may arrive after them, and a refused
+# token counts towards a ban: it is left alone in the last of its fifteen minutes.
+TOKEN_MARGIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +41,14 @@ class Address:
     filesize_limit_bytes: int
     locale: str | None = None
 
+    @property
+    def usable_until(self) -> datetime:
+        """When the message of the interaction is edited no more."""
+        return self.expires_at - TOKEN_MARGIN
+
     def has_live_token(self, now: datetime) -> bool:
         """Whether the message of the interaction can still be edited."""
-        return now < self.expires_at - TOKEN_MARGIN
+        return now < self.usable_until
 
     def to_json(self) -> dict[str, Json]:
         """Return the stored form. Ids become text: they do not fit into a JSON double."""

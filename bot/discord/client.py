@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import discord
 import yarl
@@ -32,6 +32,8 @@ from bot.discord.errors import FOREIGN, TRANSIENT, as_start_error, persistently
 from bot.jobs import DeliveryError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bot.discord.commands.clerk import Clerk
     from bot.discord.config import DiscordConfig
     from bot.jobs import Cursors
@@ -64,6 +66,7 @@ class DiscordClient(discord.AutoShardedClient):
     Attributes:
         tree: The commands.
         clerk: Takes what is done with their buttons; the adapter sets it before ``open``.
+        pressed: Carries out the press of a button of pictures; set before ``open``.
     """
 
     clerk: Clerk
@@ -84,6 +87,7 @@ class DiscordClient(discord.AutoShardedClient):
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
+        self.pressed: Callable[[discord.Interaction[Any]], Awaitable[None]] | None = None
         self._config = config
         self._was_opened = False
         self._was_left = False

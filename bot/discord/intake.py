@@ -20,6 +20,8 @@ from bot.discord.guests import person_of, stranger_of
 from bot.jobs import Submission
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from bot.discord.guests import Guest
     from bot.jobs import JobId
     from engine.api import DrawRequest
@@ -80,9 +82,20 @@ async def acknowledge(
     It can when somebody acknowledged before: an earlier try that seemed lost, or this very
     process before it was killed.
     """
+    return await _in_time(interaction, lambda: _defer(interaction, answer))
+
+
+async def open_dialog(interaction: discord.Interaction[Any], dialog: discord.ui.Modal) -> bool:
+    """Give the sign of life by a dialog and return whether it can be seen."""
+    return await _in_time(interaction, lambda: interaction.response.send_modal(dialog))
+
+
+async def _in_time(
+    interaction: discord.Interaction[Any], attempt: Callable[[], Awaitable[object]]
+) -> bool:
     try:
         async with asyncio.timeout(ACKNOWLEDGE_WITHIN_S):
-            await persistently(lambda: _defer(interaction, answer), ACKNOWLEDGE_WAITS_S)
+            await persistently(attempt, ACKNOWLEDGE_WAITS_S)
     except FOREIGN as error:
         if isinstance(error, discord.HTTPException) and error.code == ALREADY_ACKNOWLEDGED:
             return True
