@@ -16,12 +16,17 @@ import discord
 
 from bot.discord.address import address_of
 from bot.discord.errors import ALREADY_ACKNOWLEDGED, FOREIGN, persistently
-from bot.jobs import Person, Platform, Submission
+from bot.discord.guests import person_of, stranger_of
+from bot.jobs import Submission
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bot.discord.guests import Guest
+    from bot.jobs import JobId
     from engine.api import DrawRequest
+
+__all__ = ["Answer", "acknowledge", "open_dialog", "person_of", "submission_of"]
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +46,31 @@ class Answer(Enum):
     """A change of the message whose button was pressed; nothing is seen until then."""
 
 
-def person_of(interaction: discord.Interaction[Any]) -> Person:
-    """Return who did that."""
-    return Person(platform=Platform.DISCORD, id=str(interaction.user.id))
+def submission_of(
+    interaction: discord.Interaction[Any],
+    request: DrawRequest,
+    *,
+    guest: Guest | None = None,
+    origin: JobId | None = None,
+) -> Submission:
+    """Return what an interaction asks for. Discord shows previews, so they are asked for too.
 
-
-def submission_of(interaction: discord.Interaction[Any], request: DrawRequest) -> Submission:
-    """Return what an interaction asks for. Discord shows previews, so they are asked for too."""
+    Args:
+        interaction: What somebody did.
+        request: What to draw.
+        guest: What is known of them; by default only what the interaction says.
+        origin: The job whose picture or words it goes on with.
+    """
+    guest = guest or stranger_of(interaction)
     return Submission(
-        person=person_of(interaction),
+        person=guest.person,
         event_id=str(interaction.id),
         request=replace(request, preview=True),
-        address=address_of(interaction).to_json(),
-        community=None if interaction.guild_id is None else str(interaction.guild_id),
+        address=address_of(interaction, locale=guest.public_locale).to_json(),
+        community=guest.community,
+        channel=guest.channel,
+        tiers=guest.tiers,
+        origin=origin,
     )
 
 

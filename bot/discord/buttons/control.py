@@ -37,8 +37,7 @@ class Control(ui.DynamicItem[ui.Item[Any]], template=TEMPLATE):
 
     async def callback(self, interaction: discord.Interaction[DiscordClient]) -> None:
         """Hand the press on; called by discord.py."""
-        if interaction.client.pressed is not None:
-            await interaction.client.pressed(interaction)
+        await interaction.client.presses.on_press(interaction)
 
 
 def button(
