@@ -38,6 +38,7 @@ class DiscordAdapter:
     def __init__(
         self,
         config: DiscordConfig,
+        *,
         service: Service,
         cursors: Cursors,
         studio: Studio,
