@@ -329,14 +329,7 @@ def _build_adapters(
     configs: _Configs, core: Core, port: socket.socket, clock: Callable[[], datetime]
 ) -> _Adapters:
     service, store = core.service, core.store
-    discord = configs.discord and DiscordAdapter(
-        configs.discord,
-        service=service,
-        cursors=store,
-        studio=core.studio,
-        desk=core.desk,
-        clock=clock,
-    )
+    discord = configs.discord and _discord_adapter(configs.discord, core, clock)
     x = configs.x and XAdapter(configs.x, service, store, store.x, clock=clock)
 
     def waiting_for() -> list[str]:
@@ -365,6 +358,19 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         await adapter.start()
     parts.push_async_callback(service.close, GRACE_S)
     parts.push_async_callback(on.web.stop_listening)
+
+
+def _discord_adapter(
+    config: DiscordConfig, core: Core, clock: Callable[[], datetime]
+) -> DiscordAdapter:
+    return DiscordAdapter(
+        config,
+        service=core.service,
+        cursors=core.store,
+        studio=core.studio,
+        desk=core.desk,
+        clock=clock,
+    )
 
 
 def _announce(announce: Callable[[str], None], on: _Adapters) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import utc_now
@@ -58,10 +59,10 @@ class DiscordAdapter:
             retry_waits_s=config.retry_waits_s,
         )
         self._client.clerk = self._clerk
-        acts = Acts(flow=service, studio=studio, desk=desk, delivery=self._delivery)
+        self._client.add_dynamic_items(OwnButton)
+        acts = Acts(service, studio, desk, self._delivery)
         self._presses = Presses(acts, self._delivery)
         self._presses.listen(self._client)
-        self._client.add_dynamic_items(OwnButton)
         self._client.tree.error(self._clerk.on_error)
         for commands in COMMANDS:
             commands.add_to(self._client.tree, self._clerk)
@@ -95,7 +96,8 @@ class DiscordAdapter:
         Deliveries that are still under way fail with a ``DeliveryError``: the service
         finishes or hands back its jobs before.
         """
-        await self._clerk.finish(within_s=CLOSE_WITHIN_S)
-        await self._presses.finish(within_s=CLOSE_WITHIN_S)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._clerk.finish(within_s=CLOSE_WITHIN_S))
+            both.create_task(self._presses.finish(within_s=CLOSE_WITHIN_S))
         await self._delivery.close()
         await self._client.close()

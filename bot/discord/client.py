@@ -65,7 +65,7 @@ class DiscordClient(discord.AutoShardedClient):
     Attributes:
         tree: The commands.
         clerk: Takes what is done with their buttons; the adapter sets it before ``open``.
-        presses: Takes what is done with the buttons of cards; as above.
+        presses: Takes what is done with the buttons of pictures; as above.
     """
 
     clerk: Clerk

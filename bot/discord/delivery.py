@@ -18,7 +18,6 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Final
 
-from bot import sentences
 from bot.desk import Profile
 from bot.discord.address import address_from
 from bot.discord.cards import result_card, result_of, result_of_past, text_card
@@ -27,6 +26,7 @@ from bot.discord.errors import ClosedError, TokenGoneError, TooBigError
 from bot.discord.files import shown_again, shown_of, uploads_of
 from bot.discord.mail import Mail
 from bot.discord.progress import Progress
+from bot.discord.reasons import reason
 from bot.discord.states import composed, farewell_of, state_of
 from bot.discord.words import words_of
 from bot.jobs import UnknownPictureError
@@ -203,8 +203,7 @@ class DiscordDelivery:
 
     def explain(self, error: Exception, locale: str | None = None) -> str:
         """Put ``error`` into words, moments in Discord's own way."""
-        say = words_of(locale).say
-        return sentences.explain(error, self._clock(), when=sentences.discord_when, say=say)
+        return reason(error, self._clock(), words_of(locale))
 
     async def answer(self, address: Address, sentence: str) -> None:
         """Put ``sentence`` into the answer of an interaction.

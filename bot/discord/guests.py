@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
+from bot.desk import CommunityRules, Profile
 from bot.jobs import Person, Platform
-from bot.store.house import CommunityRules, Profile
 
 if TYPE_CHECKING:
     from bot.desk import Desk

@@ -23,13 +23,14 @@ from bot.store.house import MAX_CHANNELS, MODERATION_LEVELS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bot.desk import CommunityRules
     from bot.discord.client import DiscordClient
     from bot.discord.commands.clerk import Call, Clerk
-    from bot.store.house import CommunityRules
 
     Change = Callable[[CommunityRules], CommunityRules]
     Group = app_commands.Group
 
+USUAL: Final = "usual"
 MAX_DAILY: Final = 1_000_000
 MAX_AT_ONCE: Final = 1_000
 MAX_DAYS: Final = 365
@@ -151,11 +152,12 @@ def with_channel(rules: CommunityRules, channel: str, *, allowed: bool) -> Commu
 def _add_choices(group: Group, clerk: Clerk) -> None:
     @group.command(**named("admin_moderation"))
     @options("level")
-    @app_commands.choices(level=choices_of("level", MODERATION_LEVELS))
+    @app_commands.choices(level=choices_of("level", [USUAL, *MODERATION_LEVELS]))
     async def moderation(interaction: discord.Interaction[DiscordClient], level: str) -> None:
+        chosen = None if level == USUAL else level
         await clerk.attend(
             interaction,
-            lambda call: change(clerk, call, lambda rules: replace(rules, moderation=level)),
+            lambda call: change(clerk, call, lambda rules: replace(rules, moderation=chosen)),
         )
 
     @group.command(**named("admin_language"))

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from discord import app_commands
 
-from bot import sentences
 from bot.discord.cards import text_card
 from bot.discord.errors import delivery_errors, persistently
 from bot.discord.guests import guest_of
 from bot.discord.intake import Answer, acknowledge
+from bot.discord.reasons import reason
 from bot.discord.words import words_of
 from bot.jobs import DeliveryError, DuplicateEventError, RefusedError, UnavailableError
 from bot.store import StoreError
@@ -180,10 +180,7 @@ class Clerk:
         await self._answer(interaction, error, words_of(str(interaction.locale)))
 
     async def _answer(self, interaction: Interaction, error: Exception, words: Words) -> None:
-        sentence = sentences.explain(
-            error, self.clock(), when=sentences.discord_when, say=words.say
-        )
-        await self._tell(interaction, sentence)
+        await self._tell(interaction, reason(error, self.clock(), words))
 
     async def _tell(self, interaction: Interaction, sentence: str) -> None:
         async def edit() -> None:

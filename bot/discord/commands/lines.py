@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from bot.desk import Block, CommunityRules, CommunityStats, Profile
     from bot.discord.words import Words
     from bot.jobs import Job
     from bot.store import Past, Standing
-    from bot.store.house import Block, CommunityRules, CommunityStats, Profile
     from bot.studio import QueueView
     from engine.pictures import PictureInfo
 
@@ -174,7 +174,7 @@ def rules_text(rules: CommunityRules, words: Words) -> str:
             words.say("admin_jobs", value=usual if at_once is None else str(at_once)),
             words.say("admin_tiers", value=tiers or no),
             words.say("admin_channels", value=channels),
-            words.say("admin_moderation", value=words.say(f"level_{rules.moderation}")),
+            words.say("admin_moderation", value=words.say(f"level_{rules.moderation or 'usual'}")),
             words.say("settings_language", value=language),
             words.say("admin_paused", value=yes if rules.is_paused else no),
         ]

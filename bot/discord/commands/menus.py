@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 import discord
 from discord import app_commands
 
+from bot.discord.buttons.ids import Press, Verb, press_of
+from bot.discord.buttons.modals import report_modal
 from bot.discord.commands import lines
 from bot.discord.commands.imagine import MAX_WORDS_CHARS, ask
 from bot.discord.commands.naming import told
 from bot.discord.errors import FOREIGN
-from bot.discord.intake import Answer
-from bot.jobs import JobId
+from bot.discord.intake import Answer, open_dialog
+from bot.discord.words import words_of
 from engine.pictures import read_info
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     from bot.discord.commands.clerk import Call, Clerk
     from engine.pictures import PictureInfo
 
+    Interaction = discord.Interaction[DiscordClient]
+
 log = logging.getLogger(__name__)
 
 MAX_FILES: Final = 10
 MAX_FILE_BYTES: Final = 25 * 1024 * 1024
-MAX_REASON_CHARS: Final = 300
-_JOB: Final = re.compile(r"im:[a-z]+:(?P<job_id>\w+):\d+")
 
 
 def add_to(tree: app_commands.CommandTree[DiscordClient], clerk: Clerk) -> None:
@@ -58,10 +59,7 @@ def add_to(tree: app_commands.CommandTree[DiscordClient], clerk: Clerk) -> None:
     async def report(
         interaction: discord.Interaction[DiscordClient], message: discord.Message
     ) -> None:
-        async def work(call: Call) -> None:
-            await take_report(clerk, call, message)
-
-        await clerk.attend(interaction, work)
+        await ask_what_is_wrong(clerk, interaction, message)
 
     for name, callback in (("imagine", imagine), ("info", info), ("report", report)):
         menu: app_commands.ContextMenu = app_commands.ContextMenu(
@@ -100,28 +98,28 @@ async def _info_of(file: discord.Attachment) -> PictureInfo | None:
     return await asyncio.to_thread(read_info, await file.read())
 
 
-async def take_report(clerk: Clerk, call: Call, message: discord.Message) -> None:
-    """Note that somebody finds fault with the pictures of a message.
+async def ask_what_is_wrong(
+    clerk: Clerk, interaction: Interaction, message: discord.Message
+) -> None:
+    """Open the dialog of a report, which is the sign of life itself; or say why there is none."""
+    press = report_of(message, interaction.application_id)
+    if press is None:
 
-    Raises:
-        UnknownPictureError: Nothing is kept of them any more.
-    """
-    job_id = None
-    if message.author.id == call.interaction.application_id:
-        job_id = job_of(message)
-    if job_id is None:
-        await call.say("report_not_mine")
+        async def work(call: Call) -> None:
+            await call.say("report_not_mine")
+
+        await clerk.attend(interaction, work)
         return
-    await clerk.studio.report(job_id, call.guest.person, reason="")
-    await call.say("report_done")
+    await open_dialog(interaction, report_modal(press, words_of(str(interaction.locale))))
 
 
-def job_of(message: discord.Message) -> JobId | None:
-    """Return whose pictures a message of ours shows, as its buttons say."""
-    for custom_id in _custom_ids(message.components):
-        if match := _JOB.fullmatch(custom_id):
-            return JobId(match["job_id"])
-    return None
+def report_of(message: discord.Message, application_id: int) -> Press | None:
+    """Return the report of the pictures that a message of ours shows, as its buttons say."""
+    if message.author.id != application_id:
+        return None
+    presses = (press_of(custom_id) for custom_id in _custom_ids(message.components))
+    job_id = next((press.job_id for press in presses if press is not None), None)
+    return None if job_id is None else Press(verb=Verb.REPORT, job_id=job_id)
 
 
 def _custom_ids(components: Any) -> Iterator[str]:

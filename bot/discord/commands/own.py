@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import discord
 from discord import app_commands
 
+from bot.desk import Profile
 from bot.discord.commands import lines
 from bot.discord.commands.clerk import suggested
 from bot.discord.commands.imagine import MAX_PICTURES  # noqa: TC001 - discord.py reads it
@@ -17,7 +18,6 @@ from bot.discord.styles import NO_STYLE, STYLES
 from bot.discord.words import words_of
 from bot.jobs import JobId
 from bot.phrases import GRAMMARS
-from bot.store.house import Profile
 
 if TYPE_CHECKING:
     from bot.discord.client import DiscordClient

@@ -8,12 +8,13 @@ import discord
 from discord import app_commands, ui
 
 from bot.discord.address import address_of
-from bot.discord.cards import Layout
+from bot.discord.cards import Layout, result_of_past
 from bot.discord.commands import lines
 from bot.discord.commands.buttons import own_button
 from bot.discord.commands.clerk import suggested
 from bot.discord.commands.naming import named, options
 from bot.discord.commands.own import MAX_CHOICES
+from bot.discord.files import shown_again
 from bot.discord.guests import person_of
 from bot.discord.intake import Answer
 from bot.jobs import JobId, UnknownPictureError
@@ -61,7 +62,7 @@ def add_to(tree: app_commands.CommandTree[DiscordClient], clerk: Clerk) -> None:
         interaction: discord.Interaction[DiscordClient], *, request: str, public: bool = False
     ) -> None:
         async def work(call: Call) -> None:
-            await show_one(clerk, call, JobId(request), is_public=public)
+            await show_one(clerk, call, JobId(request))
 
         await clerk.attend(interaction, work, Answer.MESSAGE if public else Answer.WHISPER)
 
@@ -77,7 +78,7 @@ async def show_page(clerk: Clerk, call: Call, before: JobId | None) -> None:
     await call.show(lambda: (layout, []))
 
 
-async def show_one(clerk: Clerk, call: Call, job_id: JobId, *, is_public: bool = False) -> None:
+async def show_one(clerk: Clerk, call: Call, job_id: JobId) -> None:
     """Show the pictures of one's own request again.
 
     Raises:
@@ -86,8 +87,12 @@ async def show_one(clerk: Clerk, call: Call, job_id: JobId, *, is_public: bool =
     past = await clerk.studio.past(job_id)
     if past is None or past.job.submission.person != call.guest.person or not past.pictures:
         raise UnknownPictureError
-    locale = call.guest.public_locale if is_public else call.guest.own_locale
-    await clerk.delivery.show(address_of(call.interaction, locale=locale), past)
+    pngs = [await clerk.studio.picture(job_id, kept.rank) for kept in past.pictures]
+    await clerk.delivery.show(
+        address_of(call.interaction, locale=call.words.language),
+        result_of_past(past),
+        shown_again(past, pngs, call.words),
+    )
 
 
 def page(found: list[Past], words: Words, *, is_first: bool) -> Layout:
