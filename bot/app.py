@@ -23,7 +23,7 @@ from bot import checkpoints, sentences, terminal
 from bot.clock import utc_now
 from bot.desk import Desk
 from bot.discord.adapter import DiscordAdapter
-from bot.discord.config import DiscordConfig
+from bot.discord.config import CardKind, DiscordConfig
 from bot.discord.errors import DiscordStartError
 from bot.jobs import Platform
 from bot.limits import rules_of
@@ -295,6 +295,7 @@ def _discord_config(settings: Settings) -> DiscordConfig | None:
         token=settings.discord_token.get_secret_value(),
         api_base=settings.discord_api_base,
         gateway_url=settings.discord_gateway_url,
+        card=CardKind(settings.discord_card),
     )
 
 

@@ -47,7 +47,9 @@ class DiscordAdapter:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = DiscordClient(config, cursors)
-        self._delivery = DiscordDelivery(self._client, config, clock, desk)
+        self._delivery = DiscordDelivery(
+            self._client, config, studio=studio, desk=desk, clock=clock
+        )
         self._clerk = Clerk(
             service=service,
             studio=studio,

@@ -19,7 +19,7 @@ import asyncio
 import hashlib
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import discord
 import yarl
@@ -32,8 +32,7 @@ from bot.discord.errors import FOREIGN, TRANSIENT, as_start_error, persistently
 from bot.jobs import DeliveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from bot.discord.buttons.presses import Presses
     from bot.discord.commands.clerk import Clerk
     from bot.discord.config import DiscordConfig
     from bot.jobs import Cursors
@@ -66,10 +65,11 @@ class DiscordClient(discord.AutoShardedClient):
     Attributes:
         tree: The commands.
         clerk: Takes what is done with their buttons; the adapter sets it before ``open``.
-        pressed: Carries out the press of a button of pictures; set before ``open``.
+        presses: Takes what is done with the buttons of pictures; as above.
     """
 
     clerk: Clerk
+    presses: Presses
 
     def __init__(self, config: DiscordConfig, cursors: Cursors) -> None:
         _silence_needless_warnings()
@@ -87,7 +87,6 @@ class DiscordClient(discord.AutoShardedClient):
             ),
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
-        self.pressed: Callable[[discord.Interaction[Any]], Awaitable[None]] | None = None
         self._config = config
         self._was_opened = False
         self._was_left = False

@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Final
 
 from bot.desk import Profile
 from bot.discord.address import address_from
-from bot.discord.cards import result_card, result_of, text_card
+from bot.discord.cards import result_card, result_of, result_of_past, text_card
 from bot.discord.config import CardKind
 from bot.discord.errors import ClosedError, TokenGoneError, TooBigError
-from bot.discord.files import shown_of, uploads_of
+from bot.discord.files import shown_again, shown_of, uploads_of
 from bot.discord.mail import Mail
 from bot.discord.progress import Progress
 from bot.discord.reasons import reason
 from bot.discord.states import composed, farewell_of, state_of
 from bot.discord.words import words_of
+from bot.jobs import UnknownPictureError
 from bot.store import StoreError
 from engine.api import Queued
 
@@ -44,14 +45,17 @@ if TYPE_CHECKING:
     from bot.discord.client import DiscordClient
     from bot.discord.config import DiscordConfig
     from bot.discord.files import Shown
+    from bot.discord.mail import Compose
     from bot.discord.states import State
     from bot.jobs import Job
     from bot.jobs import Progress as Event
+    from bot.store import Past
+    from bot.studio import Studio
     from engine.api import Drawn
 
-    # Makes a message anew for every try; the argument is put before everything else, as in
-    # "@somebody, your pictures are ready".
-    Compose = Callable[[str], tuple[discord.ui.LayoutView, list[discord.File]]]
+    # As ``Compose``; the argument is put before everything else, as in "@somebody, your
+    # pictures are ready".
+    Introduced = Callable[[str], tuple[discord.ui.LayoutView, list[discord.File]]]
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +74,15 @@ class DiscordDelivery:
         self,
         client: DiscordClient,
         config: DiscordConfig,
-        clock: Callable[[], datetime],
+        *,
+        studio: Studio,
         desk: Desk,
+        clock: Callable[[], datetime],
     ) -> None:
         self._client = client
         self._as_grid = config.card is CardKind.GRID
         self._clock = clock
+        self._studio = studio
         self._desk = desk
         self._progress: Progress[State] = Progress(interval_s=config.progress_interval_s)
         self.mail = Mail(client, config.retry_waits_s)
@@ -151,22 +158,35 @@ class DiscordDelivery:
         is_whole = self._as_grid or shown_count == len(drawn.pictures)
         return None if is_whole else shown_count
 
-    async def show(
-        self, address: Address, result: Result, pictures: Sequence[Shown], *, intro: str = ""
-    ) -> None:
-        """Put pictures of the past into the answer of another interaction.
+    async def show(self, address: Address, past: Past) -> None:
+        """Paint the pictures of a past job again, into the answer of another interaction.
 
         Raises:
+            UnknownPictureError: They are not kept.
+            EngineError: They cannot be painted.
             DeliveryError: They did not arrive.
         """
-        words, limit_bytes = words_of(address.locale), address.filesize_limit_bytes
-        uploads = await asyncio.to_thread(uploads_of, pictures, each_limit_bytes=limit_bytes)
+        await self.mail.edit(address, await self.repainted(address, past))
 
-        def compose() -> tuple[discord.ui.LayoutView, list[discord.File]]:
-            card = result_card(result, uploads, words, intro=intro)
-            return card, [upload.file() for upload in uploads]
+    async def repainted(
+        self, address: Address, past: Past, *, limit_bytes: int | None = None
+    ) -> Compose:
+        """Return the card of a past job, for a place where a file may weigh ``limit_bytes``.
 
-        await self.mail.edit(address, compose)
+        Raises:
+            UnknownPictureError: They are not kept.
+            EngineError: They cannot be painted.
+        """
+        if not past.pictures:
+            raise UnknownPictureError
+        words, result = words_of(address.locale), result_of_past(past)
+        pngs = [await self._studio.picture(past.job.id, kept.rank) for kept in past.pictures]
+        uploads = await asyncio.to_thread(
+            uploads_of,
+            shown_again(past, pngs, words),
+            each_limit_bytes=limit_bytes or address.filesize_limit_bytes,
+        )
+        return lambda: (result_card(result, uploads, words), [u.file() for u in uploads])
 
     async def apologise(self, job: Job, error: Exception) -> None:
         """Say into the answer or into the channel why there are no pictures.
@@ -219,7 +239,7 @@ class DiscordDelivery:
         await self._hand_over(job, "pictures", compose)
         return len(uploads)
 
-    async def _hand_over(self, job: Job, what: str, compose: Compose) -> None:
+    async def _hand_over(self, job: Job, what: str, compose: Introduced) -> None:
         address = address_from(job.submission.address)
         await self._client.wait_until_logged_in()
         if address.has_live_token(self._clock()):
@@ -236,13 +256,13 @@ class DiscordDelivery:
             raise ClosedError("the interaction is over and the bot may not write to the person")
         return await self._direct(job, address, what, compose)
 
-    async def _post(self, job: Job, channel_id: int, what: str, compose: Compose) -> None:
+    async def _post(self, job: Job, channel_id: int, what: str, compose: Introduced) -> None:
         address = address_from(job.submission.address)
         intro = words_of(address.locale).say("card_late", user=str(address.user_id))
         nonce = nonce_of(job.id, what)
         await self.mail.post(channel_id, address.user_id, lambda: compose(intro), nonce=nonce)
 
-    async def _direct(self, job: Job, address: Address, what: str, compose: Compose) -> None:
+    async def _direct(self, job: Job, address: Address, what: str, compose: Introduced) -> None:
         intro = words_of(address.locale).say("card_direct")
         nonce = nonce_of(job.id, f"{what} in private")
         await self.mail.direct(address.user_id, lambda: compose(intro), nonce=nonce)

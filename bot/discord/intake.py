@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bot.jobs import JobId
     from engine.api import DrawRequest
 
-__all__ = ["Answer", "acknowledge", "person_of", "submission_of"]
+__all__ = ["Answer", "acknowledge", "open_dialog", "person_of", "submission_of"]
 
 log = logging.getLogger(__name__)
 

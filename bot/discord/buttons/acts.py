@@ -22,10 +22,11 @@ from bot.discord.buttons.modals import (
     report_modal,
 )
 from bot.discord.buttons.rights import may_change
-from bot.discord.cards import result_card, result_of_past, toggled, upscaled_card
+from bot.discord.cards import toggled, upscaled_card
 from bot.discord.delivery import nonce_of
 from bot.discord.errors import ClosedError
-from bot.discord.files import DIRECT_LIMIT_BYTES, shown_again, shown_upscaled, uploads_of
+from bot.discord.files import DIRECT_LIMIT_BYTES, shown_upscaled, uploads_of
+from bot.discord.guests import guest_of
 from bot.discord.intake import Answer, person_of, submission_of
 from bot.discord.words import words_of
 from bot.jobs import BlockedError, Canceller, PausedError, Submitter, UnknownPictureError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from discord import ui
 
     from bot.desk import Desk
+    from bot.discord.address import Address
     from bot.discord.buttons.ids import Press
     from bot.discord.delivery import DiscordDelivery
     from bot.discord.words import Words
@@ -114,7 +116,7 @@ class Acts:
     async def upscale(self, interaction: Interaction, press: Press) -> None:
         """Show one picture four times as large; one at a time for each person."""
         await self._require_welcome(interaction)
-        past, address = await self._past(press.job_id), address_of(interaction)
+        past, address = await self._past(press.job_id), await self._public(interaction)
         words = words_of(address.locale)
         with self._only_one_for(interaction.user.id):
             png = await self._studio.upscaled(press.job_id, press.n)
@@ -133,24 +135,15 @@ class Acts:
 
     async def save(self, interaction: Interaction, press: Press) -> None:
         """Send the pictures to the person in private."""
-        past, address = await self._past(press.job_id), address_of(interaction)
-        words = words_of(address.locale)
-        pictures = shown_again(past, await self._painted(past), words)
+        past, address = await self._past(press.job_id), await self._whispered(interaction)
         limit_bytes = min(address.filesize_limit_bytes, DIRECT_LIMIT_BYTES)
-        uploads = await asyncio.to_thread(uploads_of, pictures, each_limit_bytes=limit_bytes)
-        result = result_of_past(past)
+        card = await self._delivery.repainted(address, past, limit_bytes=limit_bytes)
+        nonce = nonce_of(str(interaction.id), "saved")
         try:
-            await self._delivery.mail.direct(
-                interaction.user.id,
-                lambda: (
-                    result_card(result, uploads, words),
-                    [upload.file() for upload in uploads],
-                ),
-                nonce=nonce_of(str(interaction.id), "saved"),
-            )
+            await self._delivery.mail.direct(interaction.user.id, card, nonce=nonce)
         except ClosedError as error:
             raise ToldError("button_direct_closed") from error
-        await self._delivery.answer(address, words.say("button_saved"))
+        await self._say(address, "button_saved")
 
     async def fetch(self, interaction: Interaction, press: Press) -> None:
         """Put pictures into the message that could not be changed when they were done."""
@@ -159,16 +152,14 @@ class Acts:
             raise ToldError("button_not_yours")
         if past.finished_at is None:
             raise ToldError("button_not_done")
-        address = address_of(interaction)
-        pictures = shown_again(past, await self._painted(past), words_of(address.locale))
-        await self._delivery.show(address, result_of_past(past), pictures)
+        await self._delivery.show(await self._public(interaction), past)
 
     # -------------------------------------------------------------------------- the message
 
     async def cover(self, interaction: Interaction, press: Press) -> None:
         """Hide the pictures of the message, or show them."""
         await self._require_right(interaction, press.job_id)
-        address, message = address_of(interaction), interaction.message
+        address, message = await self._public(interaction), interaction.message
         if message is not None:
             layout = toggled(message, words_of(address.locale), is_hidden=bool(press.n))
             await self._delivery.mail.relabel(address, layout)
@@ -181,7 +172,7 @@ class Acts:
     async def cancel(self, interaction: Interaction, press: Press) -> None:
         """Give up a request that is not done, for the person whose it is."""
         job = await self._flow.cancel(press.job_id, person_of(interaction))
-        await self._delivery.cancelled(job, through=address_of(interaction))
+        await self._delivery.cancelled(job, through=await self._public(interaction))
 
     # --------------------------------------------------------------------------- dialogs
 
@@ -195,25 +186,33 @@ class Acts:
     async def report(self, interaction: Interaction, press: Press, fields: dict[str, str]) -> None:
         """Tell the admins that somebody finds fault with the pictures."""
         await self._studio.report(press.job_id, person_of(interaction), reason=fields[REASON])
-        address = address_of(interaction)
-        await self._delivery.answer(address, words_of(address.locale).say("button_reported"))
+        await self._say(await self._whispered(interaction), "button_reported")
 
     # --------------------------------------------------------------------------- steps
 
     async def _submit(self, interaction: Interaction, request: DrawRequest, origin: JobId) -> None:
-        await self._flow.submit(replace(submission_of(interaction, request), origin=origin))
+        guest = await guest_of(interaction, self._desk)
+        submission = submission_of(interaction, request, guest=guest, origin=origin)
+        await self._flow.submit(submission)
+
+    async def _public(self, interaction: Interaction) -> Address:
+        """The place of an answer that everybody there can read."""
+        guest = await guest_of(interaction, self._desk)
+        return address_of(interaction, locale=guest.public_locale)
+
+    async def _whispered(self, interaction: Interaction) -> Address:
+        """The place of an answer that only the person can read."""
+        guest = await guest_of(interaction, self._desk)
+        return address_of(interaction, locale=guest.own_locale)
+
+    async def _say(self, address: Address, key: str) -> None:
+        await self._delivery.answer(address, words_of(address.locale).say(key))
 
     async def _past(self, job_id: JobId) -> Past:
         past = await self._studio.past(job_id)
         if past is None:
             raise UnknownPictureError
         return past
-
-    async def _painted(self, past: Past) -> list[bytes]:
-        """The pictures of a job as PNGs, best first."""
-        if not past.pictures:
-            raise UnknownPictureError
-        return [await self._studio.picture(past.job.id, kept.rank) for kept in past.pictures]
 
     async def _require_right(self, interaction: Interaction, job_id: JobId) -> None:
         if not may_change(interaction, await self._studio.past(job_id)):

@@ -35,10 +35,10 @@ class Control(ui.DynamicItem[ui.Item[Any]], template=TEMPLATE):
         """Take the button that discord.py made from the message."""
         return cls(item)
 
-    async def callback(self, interaction: discord.Interaction[DiscordClient]) -> None:
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Hand the press on; called by discord.py."""
-        if interaction.client.pressed is not None:
-            await interaction.client.pressed(interaction)
+        client: DiscordClient = interaction.client
+        await client.presses.on_press(interaction)
 
 
 def button(
@@ -67,6 +67,9 @@ def menu(verb: Verb, job_id: JobId, placeholder: str, options: dict[int, str]) -
     )
 
 
-def row_of(*controls: Control) -> ui.ActionRow[Any]:
+def row_of(*controls: Control) -> ui.ActionRow[ui.LayoutView]:
     """At most five buttons beside each other, or one menu."""
-    return ui.ActionRow(*controls)
+    row = ui.ActionRow[ui.LayoutView]()
+    for control in controls:
+        row.add_item(control)
+    return row

@@ -53,7 +53,7 @@ class Presses:
     def listen(self, client: DiscordClient) -> None:
         """Take what is pressed and sent in at ``client``, on all messages of the bot."""
         client.add_dynamic_items(Control)
-        client.pressed = self.on_press
+        client.presses = self
         client.event(self.on_interaction)
 
     async def finish(self, *, within_s: float) -> None:

@@ -8,13 +8,12 @@ import discord
 from discord import app_commands, ui
 
 from bot.discord.address import address_of
-from bot.discord.cards import Layout, result_of_past
+from bot.discord.cards import Layout
 from bot.discord.commands import lines
 from bot.discord.commands.buttons import own_button
 from bot.discord.commands.clerk import suggested
 from bot.discord.commands.naming import named, options
 from bot.discord.commands.own import MAX_CHOICES
-from bot.discord.files import shown_again
 from bot.discord.guests import person_of
 from bot.discord.intake import Answer
 from bot.jobs import JobId, UnknownPictureError
@@ -87,12 +86,7 @@ async def show_one(clerk: Clerk, call: Call, job_id: JobId) -> None:
     past = await clerk.studio.past(job_id)
     if past is None or past.job.submission.person != call.guest.person or not past.pictures:
         raise UnknownPictureError
-    pngs = [await clerk.studio.picture(job_id, kept.rank) for kept in past.pictures]
-    await clerk.delivery.show(
-        address_of(call.interaction, locale=call.words.language),
-        result_of_past(past),
-        shown_again(past, pngs, call.words),
-    )
+    await clerk.delivery.show(address_of(call.interaction, locale=call.words.language), past)
 
 
 def page(found: list[Past], words: Words, *, is_first: bool) -> Layout:
