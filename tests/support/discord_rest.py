@@ -372,7 +372,7 @@ class Rest:
             self._living(request), request.match_info["message"], body.payload, body.files
         )
 
-    async def _delete_answer(self, request: web.Request) -> None:
+    async def _delete_answer(self, request: web.Request) -> Json:
         self._writing.delete_answer(self._living(request), request.match_info["message"])
 
 
