@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Final
 
 from bot import checkpoints, sentences, terminal
 from bot.clock import utc_now
+from bot.desk import Desk
 from bot.discord.adapter import DiscordAdapter
-from bot.discord.config import DiscordConfig
+from bot.discord.config import CardKind, DiscordConfig
 from bot.discord.errors import DiscordStartError
 from bot.jobs import Platform
 from bot.limits import rules_of
@@ -30,6 +31,7 @@ from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
 from bot.store.errors import IllegalMoveError, StoreError
 from bot.store.store import Store
+from bot.studio import Studio
 from bot.terminal import TerminalDelivery
 from bot.web.config import WebConfig
 from bot.web.server import WebAdapter, WebPortError, reserve_port
@@ -81,10 +83,12 @@ START_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What every platform needs: the truth and the one flow."""
+    """What every platform needs: the truth, the one flow, and what goes on with pictures."""
 
     store: Store
     service: Service
+    studio: Studio
+    desk: Desk
 
 
 async def run(
@@ -231,7 +235,12 @@ async def _open_core(
         room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
         history_kept_for=timedelta(settings.history_days) if settings.history_days else None,
     )
-    return Core(store=store, service=service)
+    return Core(
+        store=store,
+        service=service,
+        studio=Studio(store=store, engine=engine, clock=clock),
+        desk=Desk(store, clock=clock, tiers=settings.tiers, canceller=service),
+    )
 
 
 def engine_of(settings: Settings) -> Engine:
@@ -286,6 +295,7 @@ def _discord_config(settings: Settings) -> DiscordConfig | None:
         token=settings.discord_token.get_secret_value(),
         api_base=settings.discord_api_base,
         gateway_url=settings.discord_gateway_url,
+        card=CardKind(settings.discord_card),
     )
 
 
@@ -319,7 +329,7 @@ def _build_adapters(
     configs: _Configs, core: Core, port: socket.socket, clock: Callable[[], datetime]
 ) -> _Adapters:
     service, store = core.service, core.store
-    discord = configs.discord and DiscordAdapter(configs.discord, service, store, clock)
+    discord = configs.discord and _discord_adapter(configs.discord, core, clock)
     x = configs.x and XAdapter(configs.x, service, store, store.x, clock=clock)
 
     def waiting_for() -> list[str]:
@@ -348,6 +358,19 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         await adapter.start()
     parts.push_async_callback(service.close, GRACE_S)
     parts.push_async_callback(on.web.stop_listening)
+
+
+def _discord_adapter(
+    config: DiscordConfig, core: Core, clock: Callable[[], datetime]
+) -> DiscordAdapter:
+    return DiscordAdapter(
+        config,
+        service=core.service,
+        cursors=core.store,
+        studio=core.studio,
+        desk=core.desk,
+        clock=clock,
+    )
 
 
 def _announce(announce: Callable[[str], None], on: _Adapters) -> None:
