@@ -99,6 +99,7 @@ class Bot:
 async def server() -> AsyncIterator[DiscordServer]:
     async with DiscordServer() as server:
         yield server
+        assert server.violations == []
 
 
 @pytest.fixture
