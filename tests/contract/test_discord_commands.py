@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.discord_bot import ADA, DiscordBot
+from tests.support.discord_bot import Bot
 from tests.support.discord_server import DiscordServer
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ async def server() -> AsyncIterator[DiscordServer]:
 
 
 @pytest.fixture
-def bot(server: DiscordServer, tmp_path: Path) -> DiscordBot:
-    return DiscordBot(server, tmp_path)
+def bot(server: DiscordServer, tmp_path: Path) -> Bot:
+    return Bot(server, tmp_path)
 
 
 async def test_imagine_adds_the_words_of_a_style_and_keeps_the_options(
-    server: DiscordServer, bot: DiscordBot
+    server: DiscordServer, bot: Bot
 ) -> None:
     async with bot.running():
         asked = await server.slash(
@@ -41,7 +41,7 @@ async def test_imagine_adds_the_words_of_a_style_and_keeps_the_options(
     assert (request.options.top_k, request.options.temperature) == (5, 0.5)
 
 
-async def test_help_quota_queue(server: DiscordServer, bot: DiscordBot) -> None:
+async def test_help_quota_queue(server: DiscordServer, bot: Bot) -> None:
     async with bot.running():
         for name in ("help", "quota", "queue", "history", "settings", "privacy show"):
             asked = await server.slash(name, {})

@@ -82,7 +82,8 @@ class Acts:
         await self._gateway.wait_for_bot(scene)
         command, *path = name.split()
         known = self._command(command, CHAT_INPUT, scene)
-        files = {n: self._uploaded(scene, *v) for n, v in options.items() if isinstance(v, tuple)}
+        given: dict[str, Json] = {n: v for n, v in options.items() if isinstance(v, tuple)}
+        files = {name: self._uploaded(scene, *file) for name, file in given.items()}
         values = {**options, **{name: file.id for name, file in files.items()}}
         data: dict[str, Json] = {
             "id": known["id"],
@@ -231,7 +232,8 @@ class Acts:
 
     def _scene_at(self, message: Message, where: Where) -> Scene:
         """Who uses a message, where it is: its first asker unless ``where`` says otherwise."""
-        return replace(message.scene, channel_id=message.channel_id, **where)
+        changes: dict[str, Json] = {"channel_id": message.channel_id, **where}
+        return replace(message.scene, **changes)
 
     def _command(self, name: str, kind: int, scene: Scene) -> Json:
         known = [*self._world.commands, *self._world.guild_commands.get(scene.guild_id, ())]
@@ -246,7 +248,7 @@ class Acts:
         permissions = scene.permissions
         if permissions is None:
             permissions = self._world.channel_permissions.get(scene.channel_id, ALL_PERMISSIONS)
-        payload = {
+        payload: dict[str, Json] = {
             "id": number,
             "application_id": APPLICATION_ID,
             "type": kind,

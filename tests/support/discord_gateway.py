@@ -209,7 +209,8 @@ class Gateway:
                 await connection.socket.close(code=4001)
 
     async def _identify(self, connection: Connection, data: Json) -> None:
-        shard: Shard = tuple(data.get("shard") or (0, 1))
+        number, count = data.get("shard") or (0, 1)
+        shard: Shard = number, count
         if data["token"] != self._world.token:
             await connection.socket.close(code=4004, message=b"Authentication failed.")
         elif self.refuse_with is not None:

@@ -310,6 +310,7 @@ class Rest:
         ids = {(c.get("type", 1), c["name"]): c["id"] for c in known}
         told = [
             {
+                "description": "",  # menus have none
                 **command,
                 "id": ids.get((command.get("type", 1), command["name"]), world.snowflake()),
                 "application_id": APPLICATION_ID,
@@ -372,7 +373,7 @@ class Rest:
             self._living(request), request.match_info["message"], body.payload, body.files
         )
 
-    async def _delete_answer(self, request: web.Request) -> None:
+    async def _delete_answer(self, request: web.Request) -> Json:
         self._writing.delete_answer(self._living(request), request.match_info["message"])
 
 

@@ -157,13 +157,13 @@ def shown_components(message: Message) -> list[Json]:
             return [shown(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
         if not isinstance(value, dict):
             return value
-        inner = {key: shown(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        inner: dict[str, Json] = {key: shown(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
         if "type" in inner:
             inner["id"] = inner.get("id") or next(numbers)
         if isinstance(url := inner.get("url"), str) and url in uploaded:
             found = uploaded[url]
             inner |= {"url": found.url, "proxy_url": found.url, "attachment_id": found.id}
-        return inner  # pyright: ignore[reportUnknownVariableType]
+        return inner
 
     return shown(message.components)
 

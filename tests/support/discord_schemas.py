@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _normal(body: Json) -> Json:
         return [_normal(item) for item in cast("list[Json]", body)]
     if not isinstance(body, dict):
         return body
-    normal = {
+    normal: dict[str, Json] = {
         key: str(value) if key.endswith("_id") and isinstance(value, int) else _normal(value)
         for key, value in cast("dict[str, Json]", body).items()
     }

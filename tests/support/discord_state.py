@@ -368,5 +368,5 @@ def walk(components: Sequence[Json]) -> list[Json]:
 
 def name_of(component: Json) -> str:
     """What a person would call a component: its label, else its emoji, else its id."""
-    emoji = component.get("emoji") or {}
+    emoji: dict[str, Json] = component.get("emoji") or {}
     return component.get("label") or emoji.get("name") or component.get("custom_id", "")

@@ -53,7 +53,8 @@ class Writing:
 
     def answer(self, interaction: Interaction, payload: Json, files: Files) -> None:
         """The first answer to an interaction."""
-        kind, data = payload["type"], payload.get("data") or {}
+        kind: int = payload["type"]
+        data: dict[str, Json] = payload.get("data") or {}
         if kind not in ANSWERS[interaction.payload["type"]]:
             raise ApiError(400, 50035, f"Invalid Form Body: not an answer to that: {kind}")
         if kind in CHANGES and interaction.source is None:

@@ -57,6 +57,4 @@ def test_other_names_are_not_understood(name: str) -> None:
 def test_a_menu_tells_by_its_choice_which_picture_is_meant() -> None:
     press = press_of("im:variations:0123456789abcdef0123:0", ["7"])
 
-    assert press == Press(
-        verb=Verb.VARIATIONS, job_id=JobId("0123456789abcdef0123"), n=7
-    )
+    assert press == Press(verb=Verb.VARIATIONS, job_id=JobId("0123456789abcdef0123"), n=7)
