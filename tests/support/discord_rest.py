@@ -310,6 +310,7 @@ class Rest:
         ids = {(c.get("type", 1), c["name"]): c["id"] for c in known}
         told = [
             {
+                "description": "",  # menus have none
                 **command,
                 "id": ids.get((command.get("type", 1), command["name"]), world.snowflake()),
                 "application_id": APPLICATION_ID,
