@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,10 @@ from tests.support.scripted_engine import ScriptedEngine
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
+
+    from bot.jobs import Person
 
 GUILD = (Platform.DISCORD, "guild")
 
@@ -211,18 +212,17 @@ async def test_an_erasure_leaves_what_is_just_being_delivered_to_the_purge(
 
 
 async def test_whoever_keeps_files_hears_of_an_erasure(office: Office) -> None:
-    told: list[tuple[str, list[JobId]]] = []
+    told: list[tuple[Person, list[JobId]]] = []
 
-    async def erase_files(who: object, job_ids: object) -> None:
-        told.append((repr(who), list(job_ids)))  # pyright: ignore[reportArgumentType] # as it comes
-        await asyncio.sleep(0)
+    async def erase_files(who: Person, job_ids: Sequence[JobId]) -> None:
+        told.append((who, list(job_ids)))
 
     office.desk.on_erase(erase_files)
     job = await office.store.accept(submission(), now=NOON)
 
     await office.desk.erase(person(), by="ada")
 
-    assert told == [(repr(person()), [job.id])]
+    assert told == [(person(), [job.id])]
 
 
 async def test_acts_that_are_done_elsewhere_can_be_noted(office: Office) -> None:
