@@ -15,6 +15,7 @@ from bot.store.acceptance import Acceptance, Wish
 from bot.store.database import Database
 from bot.store.errors import IllegalMoveError
 from bot.store.ledger import Ledger
+from bot.store.overview import Overview
 from bot.store.quotas import Limits, Rules
 from bot.store.rows import account_id, accounts_of, job_of
 from bot.store.tables import cursors, jobs
@@ -70,6 +71,11 @@ class Store:
     def x(self) -> XRecords:
         """The tables of the X adapter, in the same database."""
         return XRecords(self._database)
+
+    @property
+    def overview(self) -> Overview:
+        """Who waits for what, across all people."""
+        return Overview(self._database)
 
     # -------------------------------------------------------------------- the life of a job
 
