@@ -29,6 +29,7 @@ from bot.jobs import (
     Scope,
     UnavailableError,
 )
+from bot.observer import Observers
 from bot.outcomes import Quota, outcome_of, reason_of, revived
 from bot.store import IllegalMoveError, StoreError
 from bot.store.store import DEFAULT_WORKER, daily_rules
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from bot.feeder import Place
     from bot.jobs import Delivery, Gatekeeper, Job, JobId, Person, Progress, Submission
+    from bot.observer import Observer
     from bot.store import CommunityRules, Rules, Standing, Store
     from engine.api import Engine
 
@@ -74,6 +76,7 @@ class Service:
             with its jobs. Processes that run at the same time need different names.
         room: Pictures that may be with the engine at once; other jobs wait in the store.
         history_kept_for: How long finished jobs are kept; ``None`` is for ever.
+        observer: Hears what becomes of requests.
         clock: Tells the present.
         sleep: Waits between two attempts to deliver.
     """
@@ -89,6 +92,7 @@ class Service:
         worker: str = DEFAULT_WORKER,
         room: int = DEFAULT_ROOM,
         history_kept_for: timedelta | None = None,
+        observer: Observer | None = None,
         clock: Clock = utc_now,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -98,6 +102,7 @@ class Service:
         self._gatekeeper = gatekeeper
         self._worker = worker
         self._kept_for = history_kept_for
+        self._observer: Observer = observer or Observers()
         self._clock = clock
         self._sleep = sleep
         self._deliveries: dict[Platform, Delivery] = {}
@@ -171,6 +176,7 @@ class Service:
         if running := self._running.get(job_id):
             running.cancel()
         _log.info("job cancelled %s %s", _fields(job), self._duration(job))
+        self._observer.cancelled(job)
         return job
 
     async def allowance_left(self, person: Person) -> int | None:
@@ -222,10 +228,12 @@ class Service:
             if place is not None:
                 self._feeder.leave(place)
             _log_refusal(submission, error)
+            self._observer.refused(submission.person.platform, outcome_of(error).label)
             if isinstance(error, StoreError):  # adapters need not know that there is a store
                 raise UnavailableError("the store failed") from error
             raise
         _log.info("job accepted %s", _fields(job))
+        self._observer.accepted(job)
         if place is None:
             self._feeder.joined()
             _own(self._background, self._show_waiting(job), f"waiting {job.id}")
@@ -347,12 +355,16 @@ class Service:
             self._log_end(job, error)
         else:
             _log.info("job delivered %s %s", _fields(job), self._duration(job))
+            self._observer.delivered(
+                job, drawn, picture_count=arrived_count, duration_s=self._duration_s(job)
+            )
 
     async def _end(self, job: Job, error: Exception, delivery: Delivery) -> None:
         """Do what the table says about an error that ended a job, and tell the person."""
         if isinstance(error, IllegalMoveError) and error.source is JobState.CANCELLED:
             return  # by its person, who knows
         self._log_end(job, error)
+        self._observer.failed(job, outcome_of(error).label)
         owed = await self._gave_back(job, error)
         if owed is not None:
             await self._apologise(owed, error, delivery)
@@ -424,7 +436,10 @@ class Service:
                 await self._store.abandon(job.id, reason="nobody waits for it", now=now)
 
     def _duration(self, job: Job) -> str:
-        return f"duration_s={(self._clock() - job.accepted_at).total_seconds():.1f}"
+        return f"duration_s={self._duration_s(job):.1f}"
+
+    def _duration_s(self, job: Job) -> float:
+        return (self._clock() - job.accepted_at).total_seconds()
 
 
 def retry_pauses_s() -> Iterator[float]:

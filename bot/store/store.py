@@ -16,6 +16,7 @@ from bot.store.database import Database
 from bot.store.errors import IllegalMoveError
 from bot.store.house_records import HouseRecords
 from bot.store.ledger import Ledger
+from bot.store.overview import Overview
 from bot.store.people_records import PeopleRecords
 from bot.store.privacy import Privacy
 from bot.store.quotas import Limits, Rules
@@ -78,6 +79,11 @@ class Store:
     def x(self) -> XRecords:
         """The tables of the X adapter, in the same database."""
         return XRecords(self._database)
+
+    @property
+    def overview(self) -> Overview:
+        """Who waits for what, across all people."""
+        return Overview(self._database)
 
     # -------------------------------------------------------------------- the life of a job
 
