@@ -71,9 +71,7 @@ class AdminPages:
         clock: Gives the present (aware, UTC).
     """
 
-    def __init__(
-        self, *, desk: Desk, waiting: Waiting, monitor: Monitoring, clock: Clock
-    ) -> None:
+    def __init__(self, *, desk: Desk, waiting: Waiting, monitor: Monitoring, clock: Clock) -> None:
         self._desk = desk
         self._waiting = waiting
         self._monitor = monitor
