@@ -186,7 +186,7 @@ def _add_choices(group: Group, clerk: Clerk) -> None:
 
     @group.command(**named("admin_language"))
     @options(language="server_language")
-    @app_commands.choices(language=language_choices())
+    @app_commands.choices(language=language_choices("language_auto"))
     async def language_(interaction: discord.Interaction[DiscordClient], language: str) -> None:
         chosen = None if language == AUTO else language
         await clerk.attend(
