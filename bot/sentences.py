@@ -326,32 +326,6 @@ def discord_when(moment: datetime) -> str:
     return f"<t:{int(moment.timestamp())}:R>"
 
 
-def discord_progress(event: Queued | Drawing) -> str:
-    """Say how far a job is."""
-    if isinstance(event, Drawing):
-        return f"Drawing… {100 * event.fraction:.0f} %"
-    if event.pictures_ahead == 0:
-        return "Next in line…"
-    return f"Waiting: {pictures(event.pictures_ahead)} ahead of yours…"
-
-
-def discord_caption(*, prompt: str, shown_count: int, drawn_count: int, seed: int) -> str:
-    """Return the text above the pictures; ``prompt`` is already escaped."""
-    some = "" if shown_count == drawn_count else f" of {drawn_count} (the others are too big)"
-    ranked = ", best first" if shown_count > 1 else ""
-    return f"**{prompt}**\n-# {pictures(shown_count)}{some}{ranked} · seed {seed}"
-
-
-def alt_text(rank: int, count: int, prompt: str) -> str:
-    """Describe a picture for those who do not see it."""
-    return f"Picture {rank} of {count}: {prompt}"
-
-
-def discord_late(user_id: int) -> str:
-    """Open a message that no longer stands under the command of its person."""
-    return f"<@{user_id}>, this took a while:"
-
-
 # ------------------------------------------------------------------------------- the X bot
 
 
