@@ -108,6 +108,12 @@ class Gateway:
             lambda: self._connected(scene) is not None, 30.0, lambda: "no bot is connected"
         )
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether any shard is there."""
+        sessions = self._sessions.values()
+        return any(s.connection is not None and s.connection.is_open for s in sessions)
+
     async def send(self, event: str, data: Json, scene: Scene) -> None:
         """Tell the shard that hears of this scene."""
         session = self._session_of(scene)

@@ -95,7 +95,7 @@ class Life:
             pause_s=self.pause_s,
             burns_at=burns_at,
         )
-        self._process = processes.Process(target=live, args=(given,))
+        self._process = processes.Process(target=live, args=(given,), daemon=True)
         self._process.start()
 
     def kill(self) -> None:
