@@ -128,21 +128,30 @@ class Disguises:
             if len(pieces) > first and text != pieces[-1]:
                 chunks.append(_Chunk(text=text, first=first, end=len(pieces)))
         reading = Reading(edges=[[(piece, place + 1)] for place, piece in enumerate(pieces)])
+        known: dict[str, tuple[list[str], list[str]]] = {}
         for place, piece in enumerate(pieces):
-            self._read_piece(reading, place, piece)
+            if (read := known.get(piece)) is None:
+                read = known[piece] = self._read_piece(piece)
+            others, parts = read
+            reading.edges[place] += [(other, place + 1) for other in others]
+            reading.glued += [(part, place, place + 1) for part in parts]
+        joined: dict[str, tuple[list[str], list[str]]] = {}
         for chunk in chunks:
-            self._read_chunk(reading, chunk)
+            if (read := joined.get(chunk.text)) is None:
+                read = joined[chunk.text] = self._read_chunk(chunk)
+            words, parts = read
+            reading.edges[chunk.first] += [(word, chunk.end) for word in words]
+            reading.glued += [(part, chunk.first, chunk.end) for part in parts]
         self._read_short(reading, pieces)
         self._read_halves(reading, pieces)
         _read_letters(reading, pieces)
         _pass_over_articles(reading, pieces)
         return reading
 
-    def _read_piece(self, reading: Reading, place: int, piece: str) -> None:
-        others = set(self._others(piece))
-        reading.edges[place] += [(other, place + 1) for other in others if other != piece]
-        for word in (piece, *others):
-            reading.glued += [(part, place, place + 1) for part in self._parts(word)]
+    def _read_piece(self, piece: str) -> tuple[list[str], list[str]]:
+        """What a word may also be, and the words of lists inside of it."""
+        others = [other for other in dict.fromkeys(self._others(piece)) if other != piece]
+        return others, [part for word in (piece, *others) for part in self._parts(word)]
 
     def _others(self, piece: str) -> Iterator[str]:
         """What a word may also be."""
@@ -187,11 +196,11 @@ class Disguises:
                 if not self._glued.isdisjoint(parts):
                     yield from parts
 
-    def _read_chunk(self, reading: Reading, chunk: _Chunk) -> None:
+    def _read_chunk(self, chunk: _Chunk) -> tuple[list[str], list[str]]:
         """Read what has signs between its letters as one word."""
         core = chunk.text.strip(_OUTER_SIGNS)
         if not _MIN_HIDDEN_LETTERS <= len(core) <= _MAX_HIDDEN_LETTERS or core.isalpha():
-            return
+            return [], []
         found = {
             word
             for table in self._signs
@@ -202,11 +211,7 @@ class Disguises:
             found.update(self._masked.get(mask, ()))
         if chunk.end - chunk.first > 1 or not core.isalnum():
             found.update(self._together("".join(filter(str.isalnum, core))))
-        reading.edges[chunk.first] += [(word, chunk.end) for word in found]
-        if chunk.end - chunk.first > 1:
-            reading.glued += [
-                (part, chunk.first, chunk.end) for word in found for part in self._parts(word)
-            ]
+        return list(found), [part for word in found for part in self._parts(word)]
 
     def _together(self, word: str) -> Iterator[str]:
         yield word

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LETTERS_WITHOUT_SPACES: Final = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _WITHOUT_SPACES = re.compile(f"[{LETTERS_WITHOUT_SPACES}]")
 _WITH_PLURAL_S: Final = frozenset({"any", "en", "fr", "es", "pt"})
+# Beginnings ("masturbat*") have at least so many letters.
+_HEAD_LETTERS: Final = 2
 _SIBILANTS: Final = ("s", "x", "z", "ch", "sh")
 
 # "a black man as a monkey" and "black man as monkey" are the same to all entries.
@@ -27,8 +29,9 @@ ARTICLES: Final = frozenset({"a", "an", "the"})
 Edges = Sequence[Sequence[tuple[str, int]]]
 
 
-class Term(NamedTuple):
-    """What an entry stands for.
+@dataclass(frozen=True, slots=True, eq=False)
+class Term:
+    """What an entry stands for. There is one for all entries of the same line.
 
     Attributes:
         name: Of its list.
@@ -55,8 +58,7 @@ class Node:
 
     terms: list[Term] = field(default_factory=list[Term])
     words: dict[str, Node] = field(default_factory=dict[str, "Node"])
-    beginnings: dict[str, Node] = field(default_factory=dict[str, "Node"])
-    beginning_lengths: tuple[int, ...] = ()
+    beginnings: dict[str, dict[str, Node]] = field(default_factory=dict[str, dict[str, "Node"]])
 
     def add(self, words: Sequence[str], term: Term) -> None:
         """Make the path of an entry; a word that ends in "*" stands for any ending."""
@@ -70,18 +72,16 @@ class Node:
         """Return where ``word`` leads, made if need be."""
         if not word.endswith("*"):
             return self.words.setdefault(word, Node())
-        beginning = word[:-1]
-        lengths = {*self.beginning_lengths, len(beginning)}
-        self.beginning_lengths = tuple(sorted(lengths))
-        return self.beginnings.setdefault(beginning, Node())
+        alike = self.beginnings.setdefault(word[:_HEAD_LETTERS], {})
+        return alike.setdefault(word[:-1], Node())
 
-    def after(self, word: str) -> Iterator[Node]:
+    def after(self, word: str) -> list[Node]:
         """Where a word of the prompt leads."""
-        if node := self.words.get(word):
-            yield node
-        for length in self.beginning_lengths:
-            if node := self.beginnings.get(word[:length]):
-                yield node
+        node = self.words.get(word)
+        found = [] if node is None else [node]
+        if self.beginnings and (alike := self.beginnings.get(word[:_HEAD_LETTERS])):
+            found += [node for beginning, node in alike.items() if word.startswith(beginning)]
+        return found
 
 
 class Lexicon:
@@ -97,6 +97,7 @@ class Lexicon:
         self._templates = Node()
         self._letters: dict[str, list[tuple[str, Term]]] = {}
         self._singles: dict[str, list[Term]] = {}
+        self._terms: dict[tuple[str, str, bool], Term] = {}
         self.names: set[str] = set()
 
     def __repr__(self) -> str:
@@ -118,7 +119,8 @@ class Lexicon:
     def add(self, name: str, language: str, entry: str) -> None:
         """Take in one entry of a list."""
         self.names.add(name)
-        term = Term(name, language, entry.startswith("?"))
+        key = (name, language, entry.startswith("?"))
+        term = self._terms.setdefault(key, Term(*key))
         entry = entry.removeprefix("?")
         if _WITHOUT_SPACES.search(entry) and "<" not in entry:
             self._add_letters(entry, term)
@@ -177,13 +179,19 @@ class Lexicon:
 
 
 def _walk_all(root: Node, edges: Edges) -> Iterator[Hit]:
-    for first in range(len(edges)):
-        open_paths = [(root, first)]
+    """Follow all paths from all words, and tell what ends on the way."""
+    starts: dict[str, list[Node]] = {}
+    for first, readings in enumerate(edges):
+        open_paths: list[tuple[Node, int]] = []
+        for word, end in readings:
+            if (nodes := starts.get(word)) is None:
+                nodes = starts[word] = root.after(word)
+            open_paths += [(node, end) for node in nodes]
         while open_paths:
             node, place = open_paths.pop()
             for term in node.terms:
                 yield Hit(term, first, place)
-            if place < len(edges):
+            if place < len(edges) and (node.words or node.beginnings):
                 for word, end in edges[place]:
                     open_paths += [(after, end) for after in node.after(word)]
 
@@ -203,5 +211,6 @@ def _references(node: Node) -> Iterator[str]:
         if word.startswith("<"):
             yield word
         yield from _references(after)
-    for after in node.beginnings.values():
-        yield from _references(after)
+    for alike in node.beginnings.values():
+        for after in alike.values():
+            yield from _references(after)
