@@ -7,6 +7,7 @@ looked for stands in ``rules/*.toml``, with reasons; the code knows no word of i
 from __future__ import annotations
 
 from bot.moderation.moderator import Moderator
+from bot.moderation.spelling import plain
 from bot.moderation.verdicts import Judgement, Level, TextVerdict
 
-__all__ = ["Judgement", "Level", "Moderator", "TextVerdict"]
+__all__ = ["Judgement", "Level", "Moderator", "TextVerdict", "plain"]

@@ -31,8 +31,11 @@ _THREE_ALIKE: Final = re.compile(r"(.)\1\1")
 _ALIKE: Final = re.compile(r"(.)\1+")
 _NUMBER_IN_FRONT: Final = re.compile(r"([0-9]{1,2})(?![0-9])(.*)", re.DOTALL)
 
-_OUTER_SIGNS: Final = "\"'.,;:!?()[]{}<>«»„“”‚…-–—~/\\|#*_"
-_MASKS: Final = frozenset("*#%_•●■×?")
+# What stands around words: ASCII, and Unicode's quotation marks, dashes and dots.
+_OUTER_SIGNS: Final = (
+    "\"'.,;:!?()[]{}<>~/\\|#*_-\u00ab\u00bb\u2013\u2014\u201a\u201c\u201d\u201e\u2026"
+)
+_MASKS: Final = frozenset("*#%_?\u00d7\u2022\u25a0\u25cf")
 _MASK: Final = "*"
 
 _MIN_HIDDEN_LETTERS: Final = 3
@@ -103,7 +106,7 @@ class Disguises:
         self._to_latin = _table(lookalikes)
         self._to_cyrillic = _cyrillic_of(lookalikes)
         self._signs = [
-            str.maketrans({sign: letters[min(turn, len(letters) - 1)] for sign, letters in signs.items()})
+            str.maketrans({sign: _nth(letters, turn) for sign, letters in signs.items()})
             for turn in range(max(map(len, signs.values())))
         ]
         self._sign_letters = frozenset(signs)
@@ -253,6 +256,11 @@ class Disguises:
                 reading.edges[place].append((word, place + 2))
 
 
+def _nth(letters: str, turn: int) -> str:
+    """What a sign stands for in the first reading, or in a later one if it has one."""
+    return letters[min(turn, len(letters) - 1)]
+
+
 def _ages(piece: str) -> Iterator[str]:
     """Write the number in front as the lists do: "12yo" is "7yo"."""
     match = _NUMBER_IN_FRONT.fullmatch(piece)
@@ -279,7 +287,8 @@ def _read_letters(reading: Reading, pieces: list[str]) -> None:
         if not _WITHOUT_SPACES.search(piece):
             before = ""
             continue
-        is_apart = before and _HANGUL.search(before + piece) and len(before + piece) > _SHORT_LETTERS
+        both = before + piece
+        is_apart = before and len(both) > _SHORT_LETTERS and _HANGUL.search(both)
         number = next(_ages(piece), piece) if piece[0].isdigit() else piece
         text = f" {number}" if is_apart else number
         texts.append(text)
@@ -299,9 +308,7 @@ def _pass_over_articles(reading: Reading, pieces: list[str]) -> None:
 def _table(lookalikes: Mapping[str, str]) -> dict[int, str]:
     """By foreign letter: the Latin one that it looks like."""
     pairs = ((plain(sign), letter) for letter, signs in lookalikes.items() for sign in signs)
-    return {
-        ord(sign): letter for sign, letter in pairs if len(sign) == 1 and not sign.isascii()
-    }
+    return {ord(sign): letter for sign, letter in pairs if len(sign) == 1 and not sign.isascii()}
 
 
 def _cyrillic_of(lookalikes: Mapping[str, str]) -> dict[int, str]:

@@ -87,12 +87,14 @@ class Rulebook:
         )
         rules = tuple(map(_rule, _toml("rules")["rule"]))
         _check(rules, lexicon)
-        signs = {name: frozenset(plain(words).split()) for name, words in languages["signs"].items()}
+        signs = {
+            name: frozenset(plain(words).split()) for name, words in languages["signs"].items()
+        }
         return cls(lexicon=lexicon, disguises=disguises, rules=rules, signs=signs)
 
 
 def _toml(name: str) -> Toml:
-    folder = resources.files(__package__) / "rules"
+    folder = resources.files("bot.moderation") / "rules"
     return tomllib.loads((folder / f"{name}.toml").read_text("utf-8"))
 
 
