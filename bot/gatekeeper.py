@@ -87,7 +87,7 @@ class WordGate:
             case TextVerdict.REFUSE:
                 _tell(submission, judgement, chosen)
                 await self._strike(submission, judgement)
-                raise ModeratedError(judgement.code)
+                raise ModeratedError(judgement.code, is_grave=judgement.is_grave)
 
     async def _strike(self, submission: Submission, judgement: Judgement) -> None:
         person = submission.person
