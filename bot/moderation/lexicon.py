@@ -97,6 +97,7 @@ class Lexicon:
         self._templates = Node()
         self._letters: dict[str, list[tuple[str, Term]]] = {}
         self._singles: dict[str, list[Term]] = {}
+        self._words: dict[str, set[str]] = {}
         self._terms: dict[tuple[str, str, bool], Term] = {}
         self.names: set[str] = set()
 
@@ -116,6 +117,10 @@ class Lexicon:
         }
         return {word: terms for word, terms in found.items() if terms}
 
+    def words(self, lists: Collection[str]) -> frozenset[str]:
+        """Whole words of the entries of these lists, those of phrases among them."""
+        return frozenset(word for word, names in self._words.items() if names & set(lists))
+
     def add(self, name: str, language: str, entry: str) -> None:
         """Take in one entry of a list."""
         self.names.add(name)
@@ -133,7 +138,7 @@ class Lexicon:
                 self._templates.add(variant, term)
             else:
                 self._phrases.add(variant, term)
-                self._note_single(variant, term)
+                self._note_words(variant, term)
 
     def _word(self, part: str) -> str:
         if part.startswith("<"):
@@ -147,9 +152,12 @@ class Lexicon:
         bucket.append((letters, term))
         bucket.sort(key=lambda item: -len(item[0]))
 
-    def _note_single(self, words: Sequence[str], term: Term) -> None:
+    def _note_words(self, words: Sequence[str], term: Term) -> None:
         if len(words) == 1 and not words[0].endswith("*"):
             self._singles.setdefault(words[0], []).append(term)
+        for word in words:
+            if not word.endswith("*"):
+                self._words.setdefault(word, set()).add(term.name)
 
     def find(self, edges: Edges) -> Iterator[Hit]:
         """Find all entries that name no other lists."""

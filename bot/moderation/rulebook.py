@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from bot.moderation.decoding import Decoder
 from bot.moderation.disguise import Disguises
 from bot.moderation.lexicon import Lexicon
 from bot.moderation.spelling import plain
@@ -75,16 +76,16 @@ class Rulebook:
         """
         lexicon = _lexicon()
         languages, tables = _toml("languages"), _toml("disguises")
-        sought = lexicon.singles(tables["sought"].split())
-        glued = lexicon.singles(tables["glued"].split())
-        disguises = Disguises(
+        lists = tables["sought"].split()
+        decoder = Decoder(
             lookalikes=tables["lookalikes"],
             signs=tables["signs"],
-            common=map(plain, languages["common"].split()),
             minor_numerals=map(plain, languages["numerals"]["minor"].split()),
-            sought=sought,
-            glued=glued,
+            known=lexicon.words(lists),
+            sought=lexicon.singles(lists),
+            glued=lexicon.singles(tables["glued"].split()),
         )
+        disguises = Disguises(decoder, map(plain, languages["common"].split()))
         rules = tuple(map(_rule, _toml("rules")["rule"]))
         _check(rules, lexicon)
         signs = {
