@@ -23,7 +23,7 @@ from bot import checkpoints, sentences, terminal
 from bot.clock import utc_now
 from bot.desk import Desk
 from bot.discord.adapter import DiscordAdapter
-from bot.discord.config import DiscordConfig
+from bot.discord.config import CardKind, DiscordConfig
 from bot.discord.errors import DiscordStartError
 from bot.jobs import Platform
 from bot.limits import rules_of
@@ -295,6 +295,7 @@ def _discord_config(settings: Settings) -> DiscordConfig | None:
         token=settings.discord_token.get_secret_value(),
         api_base=settings.discord_api_base,
         gateway_url=settings.discord_gateway_url,
+        card=CardKind(settings.discord_card),
     )
 
 
@@ -328,7 +329,7 @@ def _build_adapters(
     configs: _Configs, core: Core, port: socket.socket, clock: Callable[[], datetime]
 ) -> _Adapters:
     service, store = core.service, core.store
-    discord = configs.discord and DiscordAdapter(configs.discord, service, store, clock)
+    discord = configs.discord and _discord_adapter(configs.discord, core, clock)
     x = configs.x and XAdapter(configs.x, service, store, store.x, clock=clock)
 
     def waiting_for() -> list[str]:
@@ -357,6 +358,19 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         await adapter.start()
     parts.push_async_callback(service.close, GRACE_S)
     parts.push_async_callback(on.web.stop_listening)
+
+
+def _discord_adapter(
+    config: DiscordConfig, core: Core, clock: Callable[[], datetime]
+) -> DiscordAdapter:
+    return DiscordAdapter(
+        config,
+        service=core.service,
+        cursors=core.store,
+        studio=core.studio,
+        desk=core.desk,
+        clock=clock,
+    )
 
 
 def _announce(announce: Callable[[str], None], on: _Adapters) -> None:

@@ -329,6 +329,14 @@ class Settings(BaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         _setting("be DEBUG, INFO, WARNING or ERROR", "How much is logged.", "INFO"),
     ] = "INFO"
+    discord_card: Annotated[
+        Literal["gallery", "grid"],
+        _setting(
+            "be gallery or grid",
+            "Discord: gallery shows each picture by itself, grid all of them in one.",
+            "gallery",
+        ),
+    ] = "gallery"
     discord_api_base: Annotated[
         str | None,
         _setting("be an address", "For tests: a Discord REST server on this machine.", ""),
