@@ -25,8 +25,10 @@ from bot.desk import Desk
 from bot.discord.adapter import DiscordAdapter
 from bot.discord.config import CardKind, DiscordConfig
 from bot.discord.errors import DiscordStartError
+from bot.gatekeeper import WordGate
 from bot.jobs import Platform
-from bot.limits import rules_of
+from bot.limits import levels_of, rules_of, strike_limit_of
+from bot.moderation import Moderator
 from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
 from bot.store.errors import IllegalMoveError, StoreError
@@ -231,6 +233,13 @@ async def _open_core(
         engine=engine,
         clock=clock,
         rules=rules_of(settings),
+        gatekeeper=WordGate(
+            moderator=Moderator(),
+            levels=levels_of(settings),
+            strikes=store.people,
+            limit=strike_limit_of(settings),
+            clock=clock,
+        ),
         worker=worker or settings.worker_name,
         room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
         history_kept_for=timedelta(settings.history_days) if settings.history_days else None,

@@ -1,4 +1,4 @@
-"""Every sentence that a person can see, in one place.
+"""Every sentence that a person can see, in one place; in other languages only on Discord.
 
 Each adapter's own sentences stand in a section of their own at the end of the file; what
 they share is at the top. No logic beyond choosing and filling in words.
@@ -132,6 +132,16 @@ def _engine_busy(error: Exception, now: datetime, when: When, say: Say) -> str:
     return say("reason_busy", when=when(again))
 
 
+def _moderated(error: Exception, _now: datetime, _when: When, say: Say) -> str:
+    refusal = cast("ModeratedError", error)
+    if refusal.code not in NOT_DRAWN:
+        return say("reason_moderated")
+    what = say(f"not_drawn_{refusal.code}")
+    if refusal.code in _MAY_NEED_HELP:
+        return say("reason_moderated_help", what=what)
+    return say("reason_moderated_grave" if refusal.is_grave else "reason_moderated_here", what=what)
+
+
 def _in_its_own_words(error: Exception, _now: datetime, _when: When, say: Say) -> str:
     return say("reason_invalid", told=str(error))
 
@@ -142,6 +152,35 @@ POSTPONED: Final = (
     "The bot had to stop before your pictures were done. Wait here: it carries on by itself "
     "when its admin has started it again."
 )
+
+# What is not drawn, by the code of a rule in bot/moderation/rules; a test fails if one is missing.
+NOT_DRAWN: Final[Mapping[str, str]] = {
+    "sexual_minor": "anyone sexually who is a child or may be taken for one",
+    "sexual_youth": "anyone sexually who is a child or may be taken for one",
+    "sexual_violence": "sexual violence",
+    "sexual_animal": "sex with animals",
+    "real_person_sexual": "real people naked or sexually",
+    "hate": "hatred against people for what they are",
+    "hate_symbol": "symbols of hatred",
+    "slur": "insults against people for what they are",
+    "extremism": "anything in favour of terror or tyranny",
+    "mass_murder": "mass murder",
+    "terror": "terror",
+    "nazi": "the figures of tyranny",
+    "self_harm": "self-harm",
+    "suicide": "suicide",
+    "sexual": "sex",
+    "nudity": "nudity",
+    "suggestive": "sexual hints",
+    "real_person_violent": "violence against real people",
+    "violence_minor": "violence against children",
+    "cruelty": "cruelty to animals",
+    "gore": "open wounds or cruelty",
+    "violence": "violence",
+    "drugs": "drugs",
+}
+_MAY_NEED_HELP: Final = frozenset({"self_harm", "suicide"})
+_OTHER_WORDS: Final = "Put it in other words, or describe something else. " + NOTHING_TAKEN
 
 # What is said of an error, by key: phrases with gaps, and plural forms where they count
 # (bot.phrases). Other languages than English are the adapters' matter.
@@ -227,6 +266,12 @@ REASONS: Final[Mapping[str, Phrase]] = {
     + NOTHING_TAKEN,
     "reason_moderated": "The bot does not draw this. Please describe something else. "
     + NOTHING_TAKEN,
+    "reason_moderated_here": "The bot does not draw {what} here. " + _OTHER_WORDS,
+    "reason_moderated_grave": "The bot does not draw {what}. " + _OTHER_WORDS,
+    "reason_moderated_help": "The bot does not draw {what}. If it is about you, please talk to "
+    "somebody you trust, or to a crisis line: they listen at any hour. You can always ask for "
+    "another picture.",
+    **{f"not_drawn_{code}": what for code, what in NOT_DRAWN.items()},
     "reason_unknown_picture": "Nothing is kept of these pictures any more. Ask for new ones with "
     "the same words.",
     "reason_duplicate": "This request was accepted before; it is answered only once.",
@@ -262,7 +307,7 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
     BlockedError: _blocked,
     PausedError: _paused,
     PlaceRefusedError: "reason_other_channels",
-    ModeratedError: "reason_moderated",
+    ModeratedError: _moderated,
     UnknownPictureError: "reason_unknown_picture",
     InvalidRuleError: _in_its_own_words,
     DuplicateEventError: "reason_duplicate",
@@ -282,15 +327,7 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
 
 # -------------------------------------------------------------------------- the Discord bot
 
-DISCORD_IMAGINE_HELP: Final = "Draw pictures of what you describe"
-DISCORD_PROMPT_HELP: Final = "What to draw, in a few words"
-DISCORD_PICTURES_HELP: Final = "How many pictures, 1 to 9; the best comes first"
-DISCORD_SEED_HELP: Final = "A number that brings back the same pictures for the same prompt"
-DISCORD_OUTDATED_COMMAND: Final = (
-    "Discord sent this command in a form that the bot does not know any more. "
-    "Reload Discord (Ctrl+R) and try again."
-)
-
+# What people read on Discord stands in bot/discord/locales; here is what the admin reads.
 DISCORD_LOGIN_MISSING: Final = (
     "DISCORD_TOKEN is empty or no token: copy the bot token from "
     "discord.com/developers, your application, Bot, Reset Token."
@@ -324,32 +361,6 @@ def discord_start_refused(status: int) -> str:
 def discord_when(moment: datetime) -> str:
     """Render a coming moment so that Discord counts down to it: "in 3 hours"."""
     return f"<t:{int(moment.timestamp())}:R>"
-
-
-def discord_progress(event: Queued | Drawing) -> str:
-    """Say how far a job is."""
-    if isinstance(event, Drawing):
-        return f"Drawing… {100 * event.fraction:.0f} %"
-    if event.pictures_ahead == 0:
-        return "Next in line…"
-    return f"Waiting: {pictures(event.pictures_ahead)} ahead of yours…"
-
-
-def discord_caption(*, prompt: str, shown_count: int, drawn_count: int, seed: int) -> str:
-    """Return the text above the pictures; ``prompt`` is already escaped."""
-    some = "" if shown_count == drawn_count else f" of {drawn_count} (the others are too big)"
-    ranked = ", best first" if shown_count > 1 else ""
-    return f"**{prompt}**\n-# {pictures(shown_count)}{some}{ranked} · seed {seed}"
-
-
-def alt_text(rank: int, count: int, prompt: str) -> str:
-    """Describe a picture for those who do not see it."""
-    return f"Picture {rank} of {count}: {prompt}"
-
-
-def discord_late(user_id: int) -> str:
-    """Open a message that no longer stands under the command of its person."""
-    return f"<@{user_id}>, this took a while:"
 
 
 # ------------------------------------------------------------------------------- the X bot

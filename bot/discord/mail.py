@@ -11,11 +11,12 @@ Source: Discord API documentation, "Receiving and Responding to Interactions" an
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 import discord
 
-from bot.discord.errors import delivery_errors, persistently
+from bot.discord.errors import TokenGoneError, delivery_errors, persistently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,34 +33,47 @@ ORIGINAL: Final[Any] = "@original"
 
 RELABEL_WITHIN_S: Final = 20.0
 
+# Those of a quarter of an hour are enough: after that a token is known to be dead.
+REMEMBERED_TOKENS: Final = 1_000
+
 
 class Mail:
     """Sends messages, by the tokens of interactions or as the bot. Waits for the login.
 
-    Every method may raise a ``DeliveryError``: the message did not arrive.
+    Every method may raise a ``DeliveryError``: the message did not arrive. A token that Discord
+    has refused is never used again.
     """
 
     def __init__(self, client: DiscordClient, waits_s: Sequence[float]) -> None:
         self._client = client
         self._waits_s = waits_s
+        self._refused_tokens: deque[str] = deque(maxlen=REMEMBERED_TOKENS)
 
     def __repr__(self) -> str:
         return f"<Mail by {self._client!r}>"
 
     async def edit(self, address: Address, compose: Compose) -> None:
         """Make the answer of an interaction look like that."""
-        with delivery_errors():
-            await persistently(lambda: self.edit_once(address, compose), self._waits_s)
+        await self._edit(address, compose, self._waits_s)
 
     async def edit_once(self, address: Address, compose: Compose) -> None:
-        """Do it without trying again.
+        """Do it without trying again."""
+        await self._edit(address, compose, ())
 
-        Raises:
-            Exception: Whatever discord.py raises.
-        """
-        webhook = await self._webhook(address)
-        layout, files = compose()
-        await webhook.edit_message(ORIGINAL, attachments=files, view=layout)
+    async def _edit(self, address: Address, compose: Compose, waits_s: Sequence[float]) -> None:
+        async def attempt() -> None:
+            webhook = await self._webhook(address)
+            layout, files = compose()
+            await webhook.edit_message(ORIGINAL, attachments=files, view=layout)
+
+        if address.token in self._refused_tokens:
+            raise TokenGoneError("Discord refused this token before")
+        try:
+            with delivery_errors():
+                await persistently(attempt, waits_s)
+        except TokenGoneError:
+            self._refused_tokens.append(address.token)
+            raise
 
     async def relabel(self, address: Address, layout: discord.ui.LayoutView) -> None:
         """Change a message but for its files, which stay as they are.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import discord
 from discord import app_commands
@@ -123,13 +123,37 @@ def with_tier(rules: CommunityRules, role: str, tier: str | None) -> CommunityRu
     return replace(rules, role_tiers=others if tier is None else {**others, role: tier})
 
 
+class WhereToWrite(app_commands.Transformer[Any]):
+    """A channel where people write, as Discord names it: without intents none is known by more."""
+
+    @property
+    def type(self) -> discord.AppCommandOptionType:
+        """As Discord calls it."""
+        return discord.AppCommandOptionType.channel
+
+    @property
+    def channel_types(self) -> list[discord.ChannelType]:
+        """What can be chosen; threads go with the channel that they belong to."""
+        kinds = discord.ChannelType
+        return [kinds.text, kinds.news, kinds.voice, kinds.forum]
+
+    async def transform(
+        self,
+        interaction: discord.Interaction[Any],  # noqa: ARG002 - as discord.py calls it
+        value: app_commands.AppCommandChannel,
+        /,
+    ) -> app_commands.AppCommandChannel:
+        """Take what was chosen as it is."""
+        return value
+
+
 def _add_channel(group: Group, clerk: Clerk) -> None:
     @group.command(**named("admin_channel"))
     @options("channel", "allowed")
     async def channel_(
         interaction: discord.Interaction[DiscordClient],
         *,
-        channel: app_commands.AppCommandChannel,
+        channel: app_commands.Transform[app_commands.AppCommandChannel, WhereToWrite],
         allowed: bool,
     ) -> None:
         async def work(call: Call) -> None:
@@ -162,7 +186,7 @@ def _add_choices(group: Group, clerk: Clerk) -> None:
 
     @group.command(**named("admin_language"))
     @options(language="server_language")
-    @app_commands.choices(language=language_choices())
+    @app_commands.choices(language=language_choices("language_auto"))
     async def language_(interaction: discord.Interaction[DiscordClient], language: str) -> None:
         chosen = None if language == AUTO else language
         await clerk.attend(

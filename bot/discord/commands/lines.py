@@ -71,6 +71,8 @@ def _quota_lines(standing: Mapping[Scope, Standing], words: Words) -> Iterator[s
 
 def queue_text(view: QueueView, words: Words) -> str:
     """Tell what waits, and what of it is one's own."""
+    if not (view.waiting_count or view.drawing_count or view.own):
+        return words.say("queue_empty")
     lines = [
         words.say("queue_waiting", count=view.waiting_count, pictures=view.waiting_picture_count),
         words.say("queue_drawing", count=view.drawing_count),
@@ -111,7 +113,7 @@ def profile_text(profile: Profile, words: Words) -> str:
             words.say("settings_style", value=words.say(f"style_{profile.style or 'none'}")),
             words.say(
                 "settings_language",
-                value=words.say("language_auto") if language is None else _language_name(language),
+                value=_language_name(language, words, "language_discord"),
             ),
             words.say("settings_dm", value=yes if profile.may_dm else no),
             words.say("settings_spoiler", value=yes if profile.spoiler else no),
@@ -119,8 +121,8 @@ def profile_text(profile: Profile, words: Words) -> str:
     )
 
 
-def _language_name(language: str) -> str:
-    return words_of(language).say("language")
+def _language_name(language: str | None, words: Words, none: str) -> str:
+    return words.say(none) if language is None else words_of(language).say("language")
 
 
 # -------------------------------------------------------------------------------- pictures
@@ -164,9 +166,7 @@ def rules_text(rules: CommunityRules, words: Words) -> str:
     tiers = ", ".join(f"<@&{role}> {plain(tier)}" for role, tier in rules.role_tiers.items())
     usual = words.say("settings_usual")
     daily, at_once = rules.daily_pictures, rules.jobs_at_once
-    language = (
-        words.say("language_auto") if rules.language is None else _language_name(rules.language)
-    )
+    language = _language_name(rules.language, words, "language_auto")
     return "\n".join(
         [
             words.say("admin_head"),

@@ -27,9 +27,9 @@ AUTO: Final = "auto"
 MAX_CHOICES: Final = 25  # Source: Discord API documentation, "Application Command Option"
 
 
-def language_choices() -> list[app_commands.Choice[str]]:
-    """Return the languages under their own names, and the choice of none."""
-    auto = app_commands.Choice(name=told("language_auto"), value=AUTO)
+def language_choices(none: str) -> list[app_commands.Choice[str]]:
+    """Return the languages under their own names, after the phrase ``none`` for no choice."""
+    auto = app_commands.Choice(name=told(none), value=AUTO)
     return [
         auto,
         *(
@@ -125,7 +125,8 @@ def _add_settings(tree: app_commands.CommandTree[DiscordClient], clerk: Clerk) -
         spoiler="spoiler",
     )
     @app_commands.choices(
-        style=choices_of("style", [NO_STYLE, *STYLES]), language=language_choices()
+        style=choices_of("style", [NO_STYLE, *STYLES]),
+        language=language_choices("language_discord"),
     )
     async def settings(
         interaction: discord.Interaction[DiscordClient],
