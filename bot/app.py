@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot import checkpoints, sentences, terminal
 from bot.clock import utc_now
+from bot.desk import Desk
 from bot.discord.adapter import DiscordAdapter
 from bot.discord.config import DiscordConfig
 from bot.discord.errors import DiscordStartError
@@ -30,9 +31,11 @@ from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
 from bot.store.errors import IllegalMoveError, StoreError
 from bot.store.store import Store
+from bot.studio import Studio
 from bot.terminal import TerminalDelivery
 from bot.web.config import WebConfig
 from bot.web.server import WebAdapter, WebPortError, reserve_port
+from bot.web.sessions import Passwords
 from bot.x.adapter import XAdapter, XKeysError
 from bot.x.checks import XCheckError
 from bot.x.checks import check as check_account
@@ -81,10 +84,12 @@ START_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What every platform needs: the truth and the one flow."""
+    """What every platform needs: the truth, the one flow, and what goes on with pictures."""
 
     store: Store
     service: Service
+    studio: Studio
+    desk: Desk
 
 
 async def run(
@@ -231,7 +236,12 @@ async def _open_core(
         room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
         history_kept_for=timedelta(settings.history_days) if settings.history_days else None,
     )
-    return Core(store=store, service=service)
+    return Core(
+        store=store,
+        service=service,
+        studio=Studio(store=store, engine=engine, clock=clock),
+        desk=Desk(store, clock=clock, tiers=settings.tiers, canceller=service),
+    )
 
 
 def engine_of(settings: Settings) -> Engine:
@@ -271,12 +281,21 @@ class _Adapters:
 def _platform_configs(settings: Settings) -> _Configs:
     try:
         return _Configs(
-            web=WebConfig(pictures_dir=settings.data_dir / "pictures"),
+            web=_web_config(settings),
             discord=_discord_config(settings),
             x=_x_config(settings),
         )
     except ValueError as error:
         raise SettingsError([str(error)]) from error
+
+
+def _web_config(settings: Settings) -> WebConfig:
+    return WebConfig(
+        pictures_dir=settings.data_dir / "pictures",
+        passwords=Passwords(
+            page=_text(settings.web_password), admin=_text(settings.web_admin_password)
+        ),
+    )
 
 
 def _discord_config(settings: Settings) -> DiscordConfig | None:
@@ -326,7 +345,9 @@ def _build_adapters(
         platforms = {"discord": discord, "x": x}
         return [name for name, adapter in platforms.items() if adapter and not adapter.is_listening]
 
-    web = WebAdapter(configs.web, service, port=port, clock=clock, waiting_for=waiting_for)
+    web = WebAdapter(
+        configs.web, service, core.studio, port=port, clock=clock, waiting_for=waiting_for
+    )
     return _Adapters(web=web, discord=discord, x=x)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -22,11 +22,12 @@ from bot.jobs import (
     UnavailableError,
     UnknownPictureError,
 )
+from bot.store.errors import StoreError
 from bot.web.guard import refusal
 from engine.api import EngineError, InvalidRequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from bot.jobs import Json
@@ -48,6 +49,9 @@ def fresh(answer: Json, *, status: int = HTTPStatus.OK) -> web.Response:
 def error_answers(clock: Callable[[], datetime]) -> Middleware:
     """Answer every error with a sentence, as JSON."""
 
+    def explained(error: Exception) -> web.Response:
+        return refusal(sentences.explain(error, clock()), status_of(error))
+
     @web.middleware
     async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
@@ -56,33 +60,36 @@ def error_answers(clock: Callable[[], datetime]) -> Middleware:
             return refusal(sentences.WEB_TOO_LONG, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         except web.HTTPException as error:
             return refusal(sentences.WEB_NO_SUCH_PAGE, error.status)
-        except (RefusedError, EngineError) as error:
-            return refusal(sentences.explain(error, clock()), status_of(error))
         except ConnectionError:
             raise  # the person has left; nobody reads an answer
+        except StoreError as error:
+            log.error("request failed path=%s error=%s", request.path, error)  # noqa: TRY400 # known
+            return explained(UnavailableError())
+        except (RefusedError, EngineError) as error:
+            return explained(error)
         except Exception as error:
-            log.exception("request failed", extra={"path": request.path})
-            return refusal(sentences.explain(error, clock()), HTTPStatus.INTERNAL_SERVER_ERROR)
+            log.exception("request failed path=%s", request.path)
+            return explained(error)
 
     return answered
 
 
-def status_of(error: RefusedError | EngineError) -> HTTPStatus:
+def status_of(error: Exception) -> HTTPStatus:
     """The status that says the same as the sentence, to programs."""
-    match error:
-        case OverQuotaError():
-            return HTTPStatus.TOO_MANY_REQUESTS
-        case BlockedError():
-            return HTTPStatus.FORBIDDEN
-        case UnknownPictureError():
-            return HTTPStatus.NOT_FOUND
-        case NotCancellableError():
-            return HTTPStatus.CONFLICT
-        case ModeratedError():
-            return HTTPStatus.UNPROCESSABLE_ENTITY
-        case ClosingError() | UnavailableError() | PausedError():
-            return HTTPStatus.SERVICE_UNAVAILABLE
-        case InvalidRequestError() | RefusedError():
-            return HTTPStatus.BAD_REQUEST
-        case _:
-            return HTTPStatus.SERVICE_UNAVAILABLE
+    return next(_STATUSES[kind] for kind in type(error).__mro__ if kind in _STATUSES)
+
+
+_STATUSES: Final[Mapping[type, HTTPStatus]] = {
+    OverQuotaError: HTTPStatus.TOO_MANY_REQUESTS,
+    BlockedError: HTTPStatus.FORBIDDEN,
+    UnknownPictureError: HTTPStatus.NOT_FOUND,
+    NotCancellableError: HTTPStatus.CONFLICT,
+    ModeratedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ClosingError: HTTPStatus.SERVICE_UNAVAILABLE,
+    PausedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    RefusedError: HTTPStatus.BAD_REQUEST,
+    InvalidRequestError: HTTPStatus.BAD_REQUEST,
+    EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
+}

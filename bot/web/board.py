@@ -60,6 +60,10 @@ class Board:
         self._watches: dict[JobId, set[Watch]] = {}
         self._is_closed = False
 
+    def __repr__(self) -> str:
+        counts = f"{len(self._latest)} jobs under way, {len(self._watches)} watched"
+        return f"<Board {counts}, {len(self._sketches)} previews>"
+
     def post(self, job_id: JobId, view: View) -> None:
         """Tell the watchers of a job; a final view is told, and all but its end forgotten.
 

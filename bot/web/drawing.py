@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
@@ -141,10 +142,8 @@ class DrawingRoutes:
         job = await self._service.cancel(_job_id(request), person_of(request))
         view = views.cancelled(job)
         self._board.post(job.id, view)
-        try:
+        with suppress(DeliveryError):  # the store knows; whoever comes later is told from there
             await self._keep_cancelled(job)
-        except DeliveryError:  # the store knows, and whoever comes later is told from there
-            pass
         return fresh(view)
 
     async def _allowance(self, request: web.Request) -> web.Response:

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from bot.jobs import Job
+    from bot.jobs import Job, Progress
     from bot.web.config import WebConfig
     from bot.web.drawing import DrawingService
     from bot.web.pages import Pages
     from bot.web.views import View
-    from engine.api import Drawing, Drawn, Queued
+    from engine.api import Drawn
 
 __all__ = ["WebAdapter", "WebPortError", "WebStudio", "reserve_port"]
 
@@ -134,7 +134,7 @@ class WebAdapter:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def show_progress(self, job: Job, event: Queued | Drawing | Preview) -> None:
+    async def show_progress(self, job: Job, event: Progress) -> None:
         """Tell open pages how far the job is."""
         if isinstance(event, Preview):
             self._board.post_preview(job.id, event.picture)

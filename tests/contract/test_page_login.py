@@ -105,9 +105,11 @@ async def test_who_logs_in_may_draw_until_the_session_ends(page: Page) -> None:
 
 
 async def test_a_session_outlives_a_restart_but_not_another_password(tmp_path: Path) -> None:
-    async with serving(tmp_path, ScriptedEngine(), passwords=BOTH) as page:
-        async with page.http.post("/api/login", json={"password": PAGE}) as answer:
-            session = answer.cookies[COOKIE].value
+    async with (
+        serving(tmp_path, ScriptedEngine(), passwords=BOTH) as page,
+        page.http.post("/api/login", json={"password": PAGE}) as answer,
+    ):
+        session = answer.cookies[COOKIE].value
     cookie = {"Cookie": f"{COOKIE}={session}"}
 
     async with serving(tmp_path, ScriptedEngine(), passwords=BOTH) as page:
@@ -121,7 +123,7 @@ async def test_a_session_outlives_a_restart_but_not_another_password(tmp_path: P
     ("headers", "is_secure"), [({}, False), ({"X-Forwarded-Proto": "https"}, True)]
 )
 async def test_no_script_reads_the_session_and_no_other_site_sends_it(
-    page: Page, headers: Mapping[str, str], is_secure: bool
+    page: Page, headers: Mapping[str, str], *, is_secure: bool
 ) -> None:
     async with page.http.post("/api/login", json={"password": PAGE}, headers=headers) as answer:
         cookie = answer.cookies[COOKIE]

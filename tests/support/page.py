@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
-from bot.studio import Studio
 
 from bot.jobs import Platform
 from bot.service import Service
 from bot.store import Store
+from bot.studio import Studio
 from bot.web.config import WebConfig
 from bot.web.server import WebAdapter, reserve_port
 from bot.web.sessions import Passwords

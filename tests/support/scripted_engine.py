@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from engine.api import DrawEvent
 
 
+TOKEN_COUNT = 64
+
+
 def solid_png(red: int, green: int, blue: int, *, side_px: int = 16) -> bytes:
     return solid_picture("PNG", red, green, blue, side_px=side_px)
 
@@ -44,7 +47,8 @@ class ScriptedEngine:
 
     ``requests`` holds every request seen, ``requesters`` and ``priorities`` what came with
     each. Clear ``open`` to make drawings wait after
-    their first ``Drawing`` event, set it to let them go on. Each error put into
+    their first ``Drawing`` event, set it to let them go on; ``halfway`` does the same after the
+    preview. Each error put into
     ``errors`` fails one request.
     """
 
@@ -55,6 +59,8 @@ class ScriptedEngine:
         self.errors: deque[EngineError] = deque()
         self.open = asyncio.Event()
         self.open.set()
+        self.halfway = asyncio.Event()
+        self.halfway.set()
         self.is_started = False
 
     async def start(self) -> None:
@@ -76,6 +82,7 @@ class ScriptedEngine:
             raise self.errors.popleft()
         if request.preview:
             yield Preview(fraction=0.5, picture=solid_picture("WEBP", 90, 90, 90))
+        await self.halfway.wait()
         yield Drawing(fraction=0.5, eta_s=0.5)
         yield drawn(request)
 
@@ -91,7 +98,14 @@ class ScriptedEngine:
         """The tokens of a picture are 64 times its first pixel's red."""
         self._raise_next()
         with _opened(picture) as image:
-            return (image.convert("RGB").tobytes()[0],) * 64
+            return (image.convert("RGB").tobytes()[0],) * TOKEN_COUNT
+
+    async def render(self, request: DrawRequest, index: int, tokens: tuple[int, ...]) -> bytes:
+        """The file of any picture that this engine drew."""
+        self._raise_next()
+        if len(tokens) != TOKEN_COUNT:
+            raise InvalidRequestError("This picture was not drawn by this model (scripted).")
+        return _png_of(request, index)
 
     async def stats(self) -> EngineStats:
         return EngineStats(slot_count=4)
@@ -108,16 +122,21 @@ def _opened(picture: bytes) -> Image.Image:
         raise InvalidRequestError("This file is no picture.") from error
 
 
+def _png_of(request: DrawRequest, index: int) -> bytes:
+    assert request.seed is not None, "the service chooses a seed before it draws"
+    return solid_png(10 * index, request.seed % 256, 200)
+
+
 def drawn(request: DrawRequest) -> Drawn:
     """The picture ``i`` of a request is a solid square whose red is ``10 * i``."""
     assert request.seed is not None, "the service chooses a seed before it draws"
     return Drawn(
         pictures=tuple(
             Picture(
-                png=solid_png(10 * index, request.seed % 256, 200),
+                png=_png_of(request, index),
                 score=float(-rank),
                 index=index,
-                tokens=(request.keep + (index,) * 64)[:64],
+                tokens=(request.keep + (index,) * TOKEN_COUNT)[:TOKEN_COUNT],
             )
             for rank, index in enumerate(reversed(range(request.picture_count)))
         ),
