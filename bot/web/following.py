@@ -78,10 +78,11 @@ class FollowingRoutes:
     async def _picture(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         found = await self._album.picture(_job_id(request), name)
+        kind = "image/webp" if name.endswith(".webp") else "image/png"
+        headers = {**_KEPT, "Content-Type": kind}
         if isinstance(found, bytes):
-            kind = "image/webp" if name.endswith(".webp") else "image/png"
-            return web.Response(body=found, content_type=kind, headers=_KEPT)
-        return web.FileResponse(found, headers=_KEPT)
+            return web.Response(body=found, headers=headers)
+        return web.FileResponse(found, headers=headers)
 
 
 def _job_id(request: web.Request) -> JobId:

@@ -294,6 +294,7 @@ async def test_what_is_not_there_is_told_with_a_sentence(page: Page, path: str) 
     assert json.loads(body)["error"] in {
         "There are no pictures under this address. Start a new drawing instead.",
         "There is nothing under this address.",
+        "Nothing is kept of these pictures any more. Ask for new ones with the same words.",
     }
 
 
