@@ -63,9 +63,9 @@ class FollowingRoutes:
 
     async def _preview(self, request: web.Request) -> web.Response:
         webp = self._board.preview(_job_id(request))
-        if webp is None:
-            return _no_such_job()
         headers = {"Cache-Control": "no-store"}
+        if webp is None:  # none yet, or the pictures themselves are there
+            return web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
         return web.Response(body=webp, content_type="image/webp", headers=headers)
 
     async def _history(self, request: web.Request) -> web.Response:
