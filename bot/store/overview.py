@@ -1,0 +1,146 @@
+"""Who waits for what: the unfinished jobs of everybody, counted for metrics and admins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import func, select
+
+from bot.jobs import JobState, Platform
+from bot.store.rows import job_of
+from bot.store.tables import UNFINISHED, jobs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.jobs import Job
+    from bot.store.database import Database
+
+SHOWN_PEOPLE_COUNT: Final = 20
+SHOWN_JOB_COUNT: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """Unfinished jobs of a platform that stand at the same point.
+
+    Attributes:
+        oldest_at: When the oldest of them was accepted (aware).
+    """
+
+    platform: Platform
+    state: JobState
+    job_count: int
+    picture_count: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonLoad:
+    """Unfinished jobs of one person."""
+
+    platform: Platform
+    person_id: str
+    job_count: int
+    picture_count: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """Who waits.
+
+    Attributes:
+        people: Those with the most pictures to come.
+        jobs: The oldest unfinished jobs.
+    """
+
+    people: tuple[PersonLoad, ...]
+    jobs: tuple[Job, ...]
+
+
+class Overview:
+    """Reads across all people. Every method may raise ``StoreError``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def loads(self) -> tuple[Load, ...]:
+        """The unfinished jobs, by platform and state."""
+
+        async def use_case(connection: AsyncConnection) -> tuple[Load, ...]:
+            rows = await connection.execute(loads_query())
+            return tuple(
+                Load(
+                    platform=Platform(row.platform),
+                    state=JobState(row.state),
+                    job_count=row.job_count,
+                    picture_count=row.picture_count,
+                    oldest_at=row.oldest_at,
+                )
+                for row in rows
+            )
+
+        return await self._database.read(use_case)
+
+    async def crowd(self) -> Crowd:
+        """The people with the most pictures to come, and the oldest unfinished jobs."""
+
+        async def use_case(connection: AsyncConnection) -> Crowd:
+            people = await connection.execute(people_query())
+            oldest = await connection.execute(oldest_query())
+            return Crowd(
+                people=tuple(
+                    PersonLoad(
+                        platform=Platform(row.platform),
+                        person_id=row.person_id,
+                        job_count=row.job_count,
+                        picture_count=row.picture_count,
+                        oldest_at=row.oldest_at,
+                    )
+                    for row in people
+                ),
+                jobs=tuple(job_of(row) for row in oldest),
+            )
+
+        return await self._database.read(use_case)
+
+
+_SUMS: Final = (
+    func.count().label("job_count"),
+    func.sum(jobs.c.picture_count).label("picture_count"),
+    func.min(jobs.c.accepted_at).label("oldest_at"),
+)
+
+
+def loads_query() -> Select[Any]:
+    """Unfinished jobs by platform and state."""
+    point = (jobs.c.platform, jobs.c.state)
+    return select(*point, *_SUMS).where(UNFINISHED).group_by(*point).order_by(*point)
+
+
+def people_query() -> Select[Any]:
+    """Those with the most pictures to come."""
+    who = (jobs.c.platform, jobs.c.person_id)
+    most = func.sum(jobs.c.picture_count).desc()
+    return (
+        select(*who, *_SUMS)
+        .where(UNFINISHED)
+        .group_by(*who)
+        .order_by(most, *who)
+        .limit(SHOWN_PEOPLE_COUNT)
+    )
+
+
+def oldest_query() -> Select[Any]:
+    """The oldest unfinished jobs of all platforms."""
+    return (
+        select(jobs)
+        .where(UNFINISHED)
+        .order_by(jobs.c.accepted_at, jobs.c.id)
+        .limit(SHOWN_JOB_COUNT)
+    )
