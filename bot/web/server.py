@@ -37,6 +37,8 @@ from bot.web import asked, views
 from bot.web.board import Board
 from bot.web.gallery import Gallery
 from bot.web.guard import add_headers, guard, refusal
+from bot.web.login import Login
+from bot.web.sessions import session_key
 from engine.api import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -180,7 +182,13 @@ class WebAdapter:
             raise DeliveryError(sentences.web_not_kept(folder, reason)) from error
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[guard, self._sentences_for_errors])
+        passwords = self._config.passwords
+        login = Login(passwords, session_key(self._config.key_path), clock=self._clock)
+        at_our_names = guard(is_any_host_ours=passwords.page is not None)
+        app = web.Application(
+            middlewares=[at_our_names, self._sentences_for_errors, login.middleware]
+        )
+        app.add_routes(login.routes())
         app.on_response_prepare.append(add_headers)
         app.router.add_get("/", _page)
         app.router.add_get("/jobs/{job_id}", _page)
