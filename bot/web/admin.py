@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from aiohttp import web
 
-from bot import sentences
+from bot import admin_sentences as sentences
 from bot.desk import CommunityRules
 from bot.jobs import InvalidRuleError, JobId
 from bot.store import StoreError
@@ -71,9 +71,7 @@ class AdminPages:
         clock: Gives the present (aware, UTC).
     """
 
-    def __init__(
-        self, *, desk: Desk, waiting: Waiting, monitor: Monitoring, clock: Clock
-    ) -> None:
+    def __init__(self, *, desk: Desk, waiting: Waiting, monitor: Monitoring, clock: Clock) -> None:
         self._desk = desk
         self._waiting = waiting
         self._monitor = monitor

@@ -198,7 +198,7 @@ def _report(report: Report) -> View:
         "person": report.owner.id,
         "community": report.community,
         "reason": report.reason,
-        "at": report.reported_at.isoformat(),
+        "at": report.at.isoformat(),
         "closed_at": None if report.closed_at is None else report.closed_at.isoformat(),
         "closed_by": report.closed_by,
     }
