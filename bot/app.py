@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot import checkpoints, sentences, terminal
 from bot.clock import utc_now
+from bot.desk import Desk
 from bot.discord.adapter import DiscordAdapter
 from bot.discord.config import DiscordConfig
 from bot.discord.errors import DiscordStartError
@@ -30,6 +31,7 @@ from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
 from bot.store.errors import IllegalMoveError, StoreError
 from bot.store.store import Store
+from bot.studio import Studio
 from bot.terminal import TerminalDelivery
 from bot.web.config import WebConfig
 from bot.web.server import WebAdapter, WebPortError, reserve_port
@@ -81,10 +83,12 @@ START_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Core:
-    """What every platform needs: the truth and the one flow."""
+    """What every platform needs: the truth, the one flow, and what goes on with pictures."""
 
     store: Store
     service: Service
+    studio: Studio
+    desk: Desk
 
 
 async def run(
@@ -231,7 +235,12 @@ async def _open_core(
         room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
         history_kept_for=timedelta(settings.history_days) if settings.history_days else None,
     )
-    return Core(store=store, service=service)
+    return Core(
+        store=store,
+        service=service,
+        studio=Studio(store=store, engine=engine, clock=clock),
+        desk=Desk(store, clock=clock, tiers=settings.tiers, canceller=service),
+    )
 
 
 def engine_of(settings: Settings) -> Engine:

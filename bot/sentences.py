@@ -12,18 +12,24 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
 from bot.jobs import (
+    BlockedError,
     ClosingError,
     CrashedError,
     DeliveryError,
     DuplicateEventError,
+    InvalidRuleError,
+    ModeratedError,
     NotCancellableError,
     OverBurstError,
     OverQuotaError,
+    PausedError,
+    PlaceRefusedError,
     RefusedError,
     Scope,
     TooManyJobsError,
     UnavailableError,
     UndeliverableError,
+    UnknownPictureError,
 )
 from engine.api import (
     CheckpointError,
@@ -146,6 +152,18 @@ _OWN: Final[Mapping[Scope, _Own]] = {
 }
 
 
+def _blocked(error: Exception, _now: datetime, when: When) -> str:
+    refusal = cast("BlockedError", error)
+    where = "this bot" if refusal.is_everywhere else "the bot here"
+    end = "" if refusal.until is None else f" That ends {when(refusal.until)}."
+    return f"An admin has blocked you from asking {where} for pictures.{end}"
+
+
+def _paused(error: Exception, _now: datetime, _when: When) -> str:
+    where = "" if cast("PausedError", error).is_everywhere else " here"
+    return f"Drawing is paused{where} by an admin. Please try again later. {NOTHING_TAKEN}"
+
+
 def _engine_busy(error: Exception, now: datetime, when: When) -> str:
     again = now + timedelta(seconds=cast("EngineBusyError", error).retry_after_s)
     return (
@@ -175,6 +193,18 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
         "The bot cannot accept requests at the moment. Please try again later; "
         f"its admin finds the reason in the log. {NOTHING_TAKEN}"
     ),
+    BlockedError: _blocked,
+    PausedError: _paused,
+    PlaceRefusedError: (
+        f"Pictures may be asked for only in other channels of this place. {NOTHING_TAKEN}"
+    ),
+    ModeratedError: (
+        f"The bot does not draw this. Please describe something else. {NOTHING_TAKEN}"
+    ),
+    UnknownPictureError: (
+        "Nothing is kept of these pictures any more. Ask for new ones with the same words."
+    ),
+    InvalidRuleError: _in_its_own_words,
     DuplicateEventError: "This request was accepted before; it is answered only once.",
     ClosingError: "The bot is restarting and takes no requests just now. Try again in a minute.",
     NotCancellableError: (

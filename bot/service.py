@@ -21,6 +21,7 @@ from bot.jobs import (
     ClosingError,
     CrashedError,
     DeliveryError,
+    DuplicateEventError,
     JobState,
     NotCancellableError,
     Platform,
@@ -33,16 +34,16 @@ from bot.outcomes import Quota, outcome_of, reason_of, revived
 from bot.store import IllegalMoveError, StoreError
 from bot.store.store import DEFAULT_WORKER, daily_rules
 from bot.upkeep import purge_daily
-from engine.api import MAX_SEED, DrawingFailedError, Drawn, Preview, Queued
+from engine.api import MAX_SEED, DrawingFailedError, Drawn, Queued
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Iterator, Mapping
 
     from bot.feeder import Place
-    from bot.jobs import Delivery, Job, JobId, Person, Submission
+    from bot.jobs import Delivery, Gatekeeper, Job, JobId, Person, Progress, Submission
     from bot.observer import Observer
-    from bot.store import Rules, Standing, Store
-    from engine.api import Drawing, Engine
+    from bot.store import CommunityRules, Rules, Standing, Store
+    from engine.api import Engine
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -70,6 +71,7 @@ class Service:
         engine: Started by whoever built it before the first submission is drawn.
         rules: What nobody may exceed.
         daily_pictures: Instead of ``rules``: a person's pictures a day; 0 is no limit.
+        gatekeeper: Reads the words of each submission; without one, all words pass.
         worker: The name of this process in the store: the next one of that name goes on
             with its jobs. Processes that run at the same time need different names.
         room: Pictures that may be with the engine at once; other jobs wait in the store.
@@ -86,6 +88,7 @@ class Service:
         engine: Engine,
         rules: Rules | None = None,
         daily_pictures: int = 0,
+        gatekeeper: Gatekeeper | None = None,
         worker: str = DEFAULT_WORKER,
         room: int = DEFAULT_ROOM,
         history_kept_for: timedelta | None = None,
@@ -96,6 +99,7 @@ class Service:
         self._store = store
         self._engine = engine
         self._rules = rules or daily_rules(daily_pictures)
+        self._gatekeeper = gatekeeper
         self._worker = worker
         self._kept_for = history_kept_for
         self._observer: Observer = observer or Observers()
@@ -183,8 +187,10 @@ class Service:
         self, person: Person, *, community: str | None = None, tiers: Collection[str] = ()
     ) -> Mapping[Scope, Standing]:
         """How much of each limit is left to somebody, here and now."""
+        now = self._clock()
+        own = (await self._store.house.house(now)).rules_of(person.platform, community)
         return await self._store.standing(
-            person, rules=self._rules, now=self._clock(), community=community, tiers=tiers
+            person, rules=self._limits(own), now=now, community=community, tiers=tiers
         )
 
     async def close(self, grace_s: float) -> None:
@@ -209,14 +215,14 @@ class Service:
         _log.info("service closed jobs_left=%d", left_count)
 
     async def _accept(self, submission: Submission) -> Job:
-        person, count = submission.person, submission.request.picture_count
-        place = self._feeder.place_at_once(person.platform, count)
+        place: Place | None = None
         try:
+            submission, rules = await self._admit(submission)
+            person, count = submission.person, submission.request.picture_count
+            place = self._feeder.place_at_once(person.platform, count)
+            worker = None if place is None else self._worker
             job = await self._store.accept(
-                _with_seed(submission),
-                now=self._clock(),
-                rules=self._rules,
-                worker=None if place is None else self._worker,
+                _with_seed(submission), now=self._clock(), rules=rules, worker=worker
             )
         except (RefusedError, StoreError) as error:
             if place is not None:
@@ -234,6 +240,30 @@ class Service:
         else:
             self._begin(job, place)
         return job
+
+    async def _admit(self, submission: Submission) -> tuple[Submission, Rules]:
+        """Ask the rules of the house, then the gatekeeper; return the limits of the place.
+
+        Raises:
+            DuplicateEventError: It would be refused now, but was accepted before.
+            RefusedError: It is not drawn.
+        """
+        now = self._clock()
+        try:
+            own = (await self._store.house.house(now)).check(submission, now)
+            if self._gatekeeper is not None:
+                submission = await self._gatekeeper.admit(submission, level=own.moderation)
+        except RefusedError:
+            platform, event_id = submission.person.platform, submission.event_id
+            known = await self._store.archive.known(platform, event_id)
+            if known is not None:  # whoever was accepted is answered by their job alone
+                raise DuplicateEventError(known) from None
+            raise
+        return submission, self._limits(own)
+
+    def _limits(self, own: CommunityRules) -> Rules:
+        """What nobody may exceed in a community with these rules."""
+        return self._rules.narrowed(daily_count=own.daily_pictures, jobs_count=own.jobs_at_once)
 
     def _begin(self, job: Job, place: Place) -> None:
         is_over = job.state is JobState.APOLOGISING
@@ -281,11 +311,10 @@ class Service:
             async for event in events:
                 if isinstance(event, Drawn):
                     return event
-                if not isinstance(event, Preview):  # which no platform shows yet
-                    await self._show_progress(job, event, delivery)
+                await self._show_progress(job, event, delivery)
         raise DrawingFailedError("The engine ended without pictures.")
 
-    async def _show_progress(self, job: Job, event: Queued | Drawing, delivery: Delivery) -> None:
+    async def _show_progress(self, job: Job, event: Progress, delivery: Delivery) -> None:
         try:
             async with asyncio.timeout(PROGRESS_LIMIT_S):
                 await delivery.show_progress(job, event)

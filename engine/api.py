@@ -303,6 +303,23 @@ class Engine(Protocol):
         """
         ...
 
+    async def render(self, request: DrawRequest, index: int, tokens: tuple[int, ...]) -> bytes:
+        """Return the PNG of a picture that was drawn, from its tokens: no step is drawn anew.
+
+        The same device makes of ``Picture.tokens`` the very file that ``Picture.png`` was.
+
+        Args:
+            request: What it was drawn for, with its seed; it is written into the file.
+            index: ``Picture.index``.
+            tokens: ``Picture.tokens``.
+
+        Raises:
+            InvalidRequestError: They are not the tokens of a picture of this model, or the
+                request has no seed.
+            EngineError: The engine broke or was closed.
+        """
+        ...
+
     async def stats(self) -> EngineStats:
         """Look how the engine is doing; answers also while it starts."""
         ...

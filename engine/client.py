@@ -46,6 +46,7 @@ from engine.messages import (
     Encode,
     Failed,
     Look,
+    Render,
     Seen,
     Start,
     Told,
@@ -69,6 +70,9 @@ _ERRAND_S: Final = 5.0  # about what one takes on a processor
 _CLOSED = "The engine was closed before the pictures were done."
 _BROKE = "The engine broke while it was drawing this request."
 _BROKE_TWICE = "The engine broke twice over this request."
+
+
+_Question = Upscale | Encode | Render
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -96,7 +100,7 @@ class _Ticket:
 class _Errand:
     """Something else that somebody waits for."""
 
-    question: Upscale | Encode
+    question: _Question
     answer: asyncio.Future[Any]
     death_count: int = 0
 
@@ -221,14 +225,22 @@ class EngineProcess:
 
     async def upscale(self, picture: bytes) -> bytes:
         """Return the picture four times as wide and high; see ``engine.api.Engine``."""
+        _check_length(picture)
         name = RequestId(next(self._names))
         return cast("bytes", await self._run(Upscale(request_id=name, picture=picture)))
 
     async def encode(self, picture: bytes) -> tuple[int, ...]:
         """Return the image tokens of a picture; see ``engine.api.Engine``."""
+        _check_length(picture)
         name = RequestId(next(self._names))
         question = Encode(request_id=name, picture=picture)
         return cast("tuple[int, ...]", await self._run(question))
+
+    async def render(self, request: DrawRequest, index: int, tokens: tuple[int, ...]) -> bytes:
+        """Return the file of a picture from its tokens; see ``engine.api.Engine``."""
+        name = RequestId(next(self._names))
+        question = Render(request_id=name, request=request, index=index, tokens=tokens)
+        return cast("bytes", await self._run(question))
 
     async def stats(self) -> EngineStats:
         """Look how the engine is doing; answers after the present chunk, or at once."""
@@ -285,10 +297,8 @@ class EngineProcess:
             self._picture_count -= ticket.picture_count
         return ticket
 
-    async def _run(self, question: Upscale | Encode) -> object:
+    async def _run(self, question: _Question) -> object:
         self._check_open()
-        if len(question.picture) > MAX_FILE_BYTES:
-            decode_picture(question.picture)  # refuses it for its length, without a look
         if len(self._errands) >= MAX_WAITING_ERRANDS:
             raise EngineBusyError(len(self._errands) * _ERRAND_S)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -389,3 +399,8 @@ class EngineProcess:
         if isinstance(told.event, Queued | Drawing):
             ticket.is_being_drawn = isinstance(told.event, Drawing)
         ticket.events.put_nowait(told.event)
+
+
+def _check_length(picture: bytes) -> None:
+    if len(picture) > MAX_FILE_BYTES:
+        decode_picture(picture)  # refuses it for its length, without a look

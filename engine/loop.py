@@ -34,6 +34,7 @@ from engine.messages import (
     Failed,
     FromEngine,
     Look,
+    Render,
     Seen,
     ToEngine,
     Told,
@@ -143,6 +144,13 @@ class EngineLoop:
                 self._on_the_side(request_id, lambda: rendering.upscale(self._runner, picture))
             case Encode(request_id=request_id, picture=picture):
                 self._on_the_side(request_id, lambda: rendering.encode(self._runner, picture))
+            case Render():
+                self._on_the_side(
+                    message.request_id,
+                    lambda: rendering.render(
+                        self._runner, message.request, message.index, message.tokens
+                    ),
+                )
             case Look(request_id=request_id):
                 self._send(Seen(request_id=request_id, stats=self.stats()))
             case Wake():

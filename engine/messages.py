@@ -87,6 +87,16 @@ class Encode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Render:
+    """Make the file of a picture from its tokens; answered by ``Done`` with a PNG."""
+
+    request_id: RequestId
+    request: DrawRequest
+    index: int
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
     """Nobody waits for this request any more."""
 
@@ -105,7 +115,7 @@ class Wake:
     """Look whether there is room to go on: the finisher has done something."""
 
 
-ToEngine = Draw | Upscale | Encode | Cancel | Look | Wake
+ToEngine = Draw | Upscale | Encode | Render | Cancel | Look | Wake
 
 # --- out of the engine process --------------------------------------------------------
 
@@ -137,7 +147,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """The answer to ``Upscale`` (a PNG) or ``Encode`` (image tokens)."""
+    """The answer to ``Upscale`` and ``Render`` (a PNG) or ``Encode`` (image tokens)."""
 
     request_id: RequestId
     answer: bytes | tuple[int, ...]

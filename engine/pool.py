@@ -96,6 +96,10 @@ class EnginePool:
         """Return the image tokens of a picture; see ``engine.api.Engine``."""
         return await self._ask(lambda member: member.encode(picture))
 
+    async def render(self, request: DrawRequest, index: int, tokens: tuple[int, ...]) -> bytes:
+        """Return the file of a picture from its tokens; see ``engine.api.Engine``."""
+        return await self._ask(lambda member: member.render(request, index, tokens))
+
     async def stats(self) -> EngineStats:
         """Add up how all members are doing; what a chunk takes is their mean."""
         each = await asyncio.gather(*(member.stats() for member in self._members))

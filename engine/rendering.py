@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from engine.api import Drawn, InvalidRequestError, Picture, Timings
+from engine.api import MAX_PICTURE_COUNT, Drawn, InvalidRequestError, Picture, Timings
 from engine.pictures import PictureInfo, draw_grid, encode_png, encode_webp, read_info
 from engine.uploads import centre_square, decode_picture
 
@@ -100,6 +100,24 @@ def preview(runner: Runner, request: DrawRequest, parts: Mapping[int, Tokens]) -
     for (index, part), pixels in zip(parts.items(), drawn, strict=True):
         cells[index] = np.where(_is_drawn(part, pixels.shape[0]), pixels, cells[index])
     return encode_webp(draw_grid(cells), _info(runner, request, None), quality=_PREVIEW_QUALITY)
+
+
+def render(runner: Runner, request: DrawRequest, index: int, tokens: tuple[int, ...]) -> bytes:
+    """Return the file of a picture that was drawn, from its tokens.
+
+    Raises:
+        InvalidRequestError: They are not the tokens of one of this model's pictures, or the
+            request has no seed.
+    """
+    if request.seed is None or not 0 <= index < MAX_PICTURE_COUNT:
+        raise InvalidRequestError("This picture cannot be drawn again: its number is not known.")
+    are_known = all(0 <= token < runner.code_count for token in tokens)
+    if len(tokens) != runner.image_length or not are_known:
+        raise InvalidRequestError(
+            f"This picture was not drawn by this model ({runner.model}): draw it anew."
+        )
+    pixels = runner.render(np.asarray(tokens, np.int32)[None])[0]
+    return encode_png(pixels, _info(runner, request, index))
 
 
 def upscale(runner: Runner, picture: bytes) -> bytes:

@@ -23,7 +23,7 @@ from bot.discord.cards import picture_files, result_card, text_card
 from bot.discord.errors import TokenGoneError, delivery_errors, persistently
 from bot.discord.progress import Progress
 from bot.jobs import UndeliverableError
-from engine.api import Drawing
+from engine.api import Drawing, Preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +59,10 @@ class DiscordDelivery:
         self._clock = clock
         self._progress = Progress(interval_s=config.progress_interval_s)
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+    async def show_progress(self, job: Job, event: Queued | Drawing | Preview) -> None:
         """Note the newest state; the edit happens in the background."""
+        if isinstance(event, Preview):
+            return
         address = address_from(job.submission.address)
         if self._client.is_logged_in and address.has_live_token(self._clock()):
             if isinstance(event, Drawing) and event.fraction >= NEARLY_DONE:

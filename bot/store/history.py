@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import Select
+    from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.jobs import Job, JobId, Person
-    from engine.api import Picture
+    from engine.api import DrawRequest, Picture
 
 PURGED_TOGETHER: Final = 500
 
@@ -58,6 +58,21 @@ class Past:
     pictures: tuple[KeptPicture, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptTokens:
+    """What a delivered picture can be painted from again.
+
+    Attributes:
+        request: What its job asked for, with the seed.
+        index: Which of the request's candidates it is.
+        tokens: Its image tokens.
+    """
+
+    request: DrawRequest
+    index: int
+    tokens: tuple[int, ...]
+
+
 async def keep(connection: AsyncConnection, job_id: JobId, drawn: Sequence[Picture]) -> None:
     """Keep the pictures of a job, best first."""
     if drawn:
@@ -78,7 +93,12 @@ async def past_of(
     connection: AsyncConnection, person: Person, *, limit: int, before: JobId | None
 ) -> list[Past]:
     """The newest jobs of somebody, or those that came before one of them."""
-    rows = (await connection.execute(history_query(person, limit=limit, before=before))).all()
+    query = history_query(person, limit=limit, before=before)
+    return await with_pictures(connection, (await connection.execute(query)).all())
+
+
+async def with_pictures(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Past]:
+    """These rows of jobs, with what was delivered of each."""
     kept: dict[str, list[KeptPicture]] = {row.id: [] for row in rows}
     for row in await connection.execute(pictures_query(list(kept))):
         kept[row.job_id].append(KeptPicture(rank=row.rank, index=row.candidate, score=row.score))
@@ -88,13 +108,18 @@ async def past_of(
     ]
 
 
-async def tokens_of(
-    connection: AsyncConnection, job_id: JobId, rank: int
-) -> tuple[int, ...] | None:
-    """The image tokens of a delivered picture, while it is kept."""
-    query = select(pictures.c.tokens).where(pictures.c.job_id == job_id, pictures.c.rank == rank)
-    blob = await connection.scalar(query)
-    return None if blob is None else unpacked(blob)
+async def tokens_of(connection: AsyncConnection, job_id: JobId, rank: int) -> KeptTokens | None:
+    """What a delivered picture can be painted from, while it is kept."""
+    query = (
+        select(jobs, pictures.c.candidate, pictures.c.tokens)
+        .join(pictures, pictures.c.job_id == jobs.c.id)
+        .where(jobs.c.id == job_id, pictures.c.rank == rank)
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    request = job_of(row).submission.request
+    return KeptTokens(request=request, index=row.candidate, tokens=unpacked(row.tokens))
 
 
 async def purge_jobs(connection: AsyncConnection, finished_before: datetime) -> int:

@@ -126,6 +126,9 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "worker": worker,
         "line": line_of(submission.person, submission.community),
         "turn": turn,
+        "channel": submission.channel,
+        "origin": submission.origin,
+        "is_soft": submission.is_soft,
     }
 
 
@@ -146,6 +149,9 @@ def job_of(row: Row[Any]) -> Job:
             ),
             address=row.address,
             community=row.community,
+            channel=row.channel,
+            origin=row.origin,
+            is_soft=row.is_soft,
         ),
         state=JobState(row.state),
         attempt_count=row.attempt_count,

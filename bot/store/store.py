@@ -12,12 +12,16 @@ from sqlalchemy import select, update
 from bot.jobs import Job, JobId, JobState, Person, Platform, Scope, Submission
 from bot.store import history, quotas, statements, x_pruning
 from bot.store.acceptance import Acceptance, Wish
+from bot.store.archive import Archive
 from bot.store.database import Database
 from bot.store.errors import IllegalMoveError
+from bot.store.house_records import HouseRecords
 from bot.store.ledger import Ledger
 from bot.store.overview import Overview
+from bot.store.people_records import PeopleRecords
+from bot.store.privacy import Privacy
 from bot.store.quotas import Limits, Rules
-from bot.store.rows import account_id, accounts_of, job_of
+from bot.store.rows import accounts_of, job_of
 from bot.store.tables import cursors, jobs
 from bot.store.x_records import XRecords
 
@@ -27,7 +31,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.store.history import Past
     from bot.store.quotas import Standing
     from engine.api import Picture
 
@@ -44,11 +47,21 @@ class Store:
 
     Every method may raise ``StoreError``: the database failed, and the transaction was
     undone.
+
+    Attributes:
+        archive: Questions about jobs of the past and those that wait.
+        house: What admins decide.
+        people: What is kept about people besides their jobs.
+        privacy: All that is kept about somebody.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._acceptance = Acceptance(database)
+        self.archive = Archive(database)
+        self.house = HouseRecords(database)
+        self.people = PeopleRecords(database, self.house)
+        self.privacy = Privacy(database)
 
     def __repr__(self) -> str:
         return f"<Store {self._database.url.render_as_string(hide_password=True)}>"
@@ -315,22 +328,6 @@ class Store:
         """Pictures of everybody that were to come when a job was accepted here last."""
         return self._acceptance.open_picture_count
 
-    async def history(
-        self, person: Person, *, limit: int = 20, before: JobId | None = None
-    ) -> list[Past]:
-        """The newest jobs of somebody, newest first; or those older than the job ``before``."""
-
-        async def use_case(connection: AsyncConnection) -> list[Past]:
-            return await history.past_of(connection, person, limit=limit, before=before)
-
-        return await self._database.read(use_case)
-
-    async def picture_tokens(self, job_id: JobId, rank: int) -> tuple[int, ...] | None:
-        """The image tokens of a delivered picture (1 is the best), while it is kept."""
-        return await self._database.read(
-            lambda connection: history.tokens_of(connection, job_id, rank)
-        )
-
     async def purge(self, *, finished_before: datetime | None, now: datetime) -> int:
         """Forget old jobs with their pictures, old mentions, and accounts that nobody uses.
 
@@ -395,28 +392,6 @@ class Store:
             }
 
         return await self._database.read(use_case)
-
-    async def grant_tier(
-        self, platform: Platform, scope: Scope, of: str, tier: str | None, *, now: datetime
-    ) -> None:
-        """Give a person or a community a tier that stays; ``None`` takes it away again.
-
-        Args:
-            platform: Where they are.
-            scope: ``PERSON`` or ``COMMUNITY``.
-            of: Their id.
-            tier: Its name in the settings, or ``"unlimited"``.
-            now: The present (aware).
-        """
-
-        async def use_case(connection: AsyncConnection) -> None:
-            ledger = await Ledger.open(connection)
-            id_ = account_id(scope, platform, of)
-            await ledger.load([id_])
-            ledger.put(replace(ledger.holder(id_, platform, now), tier=tier))
-            await ledger.write()
-
-        await self._database.write(use_case)
 
     # ------------------------------------------------------------------------------ cursors
 

@@ -128,7 +128,7 @@ class AdminPages:
         house = views.house_view(
             blocks=await self._desk.all_blocks(),
             grants=await self._desk.grants(),
-            communities=dict(await self._desk.communities()),
+            communities=await self._desk.communities(),
             reports=await self._desk.reports(is_open=are_open),
             tier_names=sorted(self._desk.tier_names),
         )

@@ -39,18 +39,18 @@ from bot.web.gallery import Gallery
 from bot.web.guard import add_headers, guard, refusal
 from bot.web.login import Login
 from bot.web.sessions import session_key
-from engine.api import InvalidRequestError
+from engine.api import InvalidRequestError, Preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from datetime import datetime
 
-    from bot.jobs import Job, Submitter
+    from bot.jobs import Job, Progress, Submitter
     from bot.web.board import Watch
     from bot.web.config import WebConfig
     from bot.web.guard import Handler
     from bot.web.views import View
-    from engine.api import Drawing, Drawn, Queued
+    from engine.api import Drawn
 
 log = logging.getLogger(__name__)
 
@@ -153,9 +153,10 @@ class WebAdapter:
         self._board.close()
         await self._runner.cleanup()
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+    async def show_progress(self, job: Job, event: Progress) -> None:
         """Tell open pages how far the job is."""
-        self._board.post(job.id, views.in_progress(job, event))
+        if not isinstance(event, Preview):
+            self._board.post(job.id, views.in_progress(job, event))
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:
         """Write the pictures and tell open pages; a second time changes nothing."""

@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from bot.jobs import Cursors, Job, Submitter
+    from bot.jobs import Cursors, Job, Progress, Submitter
     from bot.store.x_records import XRecords
     from bot.x.api import XApi
     from bot.x.config import XConfig
     from bot.x.polling import Polled
-    from engine.api import Drawing, Drawn, Queued
+    from engine.api import Drawn
 
     Connect = Callable[[], XApi]
     Through = Callable[[Callable[[], Awaitable[Account]]], Awaitable[Account]]
@@ -294,8 +294,8 @@ class XAdapter:
 
     # --- from the service to the reply
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
-        """Do nothing: on X every word is a post of its own."""
+    async def show_progress(self, job: Job, event: Progress) -> None:
+        """Do nothing, not even for a preview: on X every word is a post of its own."""
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:
         """Reply to the mention with the grid of pictures.

@@ -130,6 +130,21 @@ async def test_a_picture_becomes_tokens_to_start_from(engine: Engine) -> None:
     assert completed.pictures[0].tokens[:10] == tokens[:10]
 
 
+async def test_a_picture_drawn_again_from_its_tokens_is_the_same_file(engine: Engine) -> None:
+    request = DrawRequest(prompt="a cat", seed=1, picture_count=3)
+    drawn = [e async for e in engine.draw(request)][-1]
+    assert isinstance(drawn, Drawn)
+
+    again = [await engine.render(request, p.index, p.tokens) for p in drawn.pictures]
+
+    assert again == [picture.png for picture in drawn.pictures]
+
+
+async def test_tokens_that_are_no_picture_are_not_rendered(engine: Engine) -> None:
+    with pytest.raises(InvalidRequestError):
+        await engine.render(DrawRequest(prompt="a cat", seed=1), 0, (1, 2, 3))
+
+
 async def test_a_file_that_is_no_picture_is_refused(engine: Engine) -> None:
     with pytest.raises(InvalidRequestError):
         await engine.encode(b"no picture")

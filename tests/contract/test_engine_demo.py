@@ -144,6 +144,14 @@ async def test_previews_of_the_demo_model_come_in_time(started: Started, alone: 
     assert last.pictures == alone.pictures
 
 
+async def test_a_picture_drawn_again_from_its_tokens_equals_the_file_byte_by_byte(
+    started: Started, alone: Drawn
+) -> None:
+    again = [await started.engine.render(REQUEST, p.index, p.tokens) for p in alone.pictures]
+
+    assert again == [picture.png for picture in alone.pictures]
+
+
 async def test_a_picture_is_read_into_tokens_that_begin_a_picture(
     started: Started, alone: Drawn
 ) -> None:

@@ -163,6 +163,8 @@ async def test_errands_go_to_a_member_that_draws(house: House) -> None:
 
     assert await house.pool.encode(picture.png) == picture.tokens
     assert (await house.pool.upscale(picture.png)).startswith(b"\x89PNG")
+    request = DrawRequest(prompt="a cat", picture_count=1, seed=7)
+    assert await house.pool.render(request, picture.index, picture.tokens) == picture.png
 
 
 async def test_the_stats_are_those_of_all(house: House) -> None:

@@ -653,12 +653,14 @@ async def test_files_that_are_no_pictures_are_refused_by_a_sentence(engine: Engi
 
 
 async def test_errands_survive_a_restart(engine: EngineProcess, tmp_path: Path) -> None:
-    picture = (await drawn(engine, DrawRequest(prompt="a cat", seed=7))).pictures[0]
+    request = DrawRequest(prompt="a cat", seed=7)
+    picture = (await drawn(engine, request)).pictures[0]
     (tmp_path / "stuck").touch()  # the second thread is busy with a drawing
     asked = Asked(engine, "in the way")
     await until(lambda: asked.is_drawn_but_not_finished)
     encoding = asyncio.create_task(engine.encode(picture.png))
     upscaling = asyncio.create_task(engine.upscale(picture.png))
+    rendering = asyncio.create_task(engine.render(request, picture.index, picture.tokens))
     await asyncio.sleep(0)
 
     kill(engine)
@@ -666,6 +668,7 @@ async def test_errands_survive_a_restart(engine: EngineProcess, tmp_path: Path) 
 
     assert await encoding == picture.tokens
     assert (await upscaling).startswith(b"\x89PNG")
+    assert await rendering == picture.png
     assert await asked.drawn_as_expected()
 
 

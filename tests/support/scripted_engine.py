@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from engine.api import DrawEvent
 
 
+TOKEN_COUNT = 64
+
+
 def solid_png(red: int, green: int, blue: int, *, side_px: int = 16) -> bytes:
     return solid_picture("PNG", red, green, blue, side_px=side_px)
 
@@ -91,7 +94,14 @@ class ScriptedEngine:
         """The tokens of a picture are 64 times its first pixel's red."""
         self._raise_next()
         with _opened(picture) as image:
-            return (image.convert("RGB").tobytes()[0],) * 64
+            return (image.convert("RGB").tobytes()[0],) * TOKEN_COUNT
+
+    async def render(self, request: DrawRequest, index: int, tokens: tuple[int, ...]) -> bytes:
+        """The file of any picture that this engine drew."""
+        self._raise_next()
+        if len(tokens) != TOKEN_COUNT:
+            raise InvalidRequestError("This picture was not drawn by this model (scripted).")
+        return _png_of(request, index)
 
     async def stats(self) -> EngineStats:
         return EngineStats(slot_count=4)
@@ -108,16 +118,21 @@ def _opened(picture: bytes) -> Image.Image:
         raise InvalidRequestError("This file is no picture.") from error
 
 
+def _png_of(request: DrawRequest, index: int) -> bytes:
+    assert request.seed is not None, "the service chooses a seed before it draws"
+    return solid_png(10 * index, request.seed % 256, 200)
+
+
 def drawn(request: DrawRequest) -> Drawn:
     """The picture ``i`` of a request is a solid square whose red is ``10 * i``."""
     assert request.seed is not None, "the service chooses a seed before it draws"
     return Drawn(
         pictures=tuple(
             Picture(
-                png=solid_png(10 * index, request.seed % 256, 200),
+                png=_png_of(request, index),
                 score=float(-rank),
                 index=index,
-                tokens=(request.keep + (index,) * 64)[:64],
+                tokens=(request.keep + (index,) * TOKEN_COUNT)[:TOKEN_COUNT],
             )
             for rank, index in enumerate(reversed(range(request.picture_count)))
         ),

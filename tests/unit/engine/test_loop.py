@@ -36,6 +36,7 @@ from engine.messages import (
     Failed,
     FromEngine,
     Look,
+    Render,
     Seen,
     Told,
     Upscale,
@@ -474,6 +475,19 @@ def test_a_picture_is_enlarged_and_read_beside_the_drawing(desk: Desk) -> None:
     assert pixels(enlarged.answer).shape == (32, 32, 3)
     assert read_info(enlarged.answer) == read_info(picture.png)
     assert tokens == Done(request_id=RequestId(3), answer=picture.tokens)
+
+
+def test_a_picture_is_rendered_again_beside_the_drawing(desk: Desk) -> None:
+    desk.ask(1)
+    desk.finish()
+    picture = desk.drawn(1).pictures[0]
+
+    request = DrawRequest(prompt="a cat", picture_count=1, seed=1001)
+    desk.loop.receive(
+        Render(request_id=RequestId(2), request=request, index=picture.index, tokens=picture.tokens)
+    )
+
+    assert desk.sent[-1] == Done(request_id=RequestId(2), answer=picture.png)
 
 
 def test_a_file_that_is_no_picture_is_refused_with_a_sentence(desk: Desk) -> None:

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from engine.api import DrawRequest, InvalidRequestError
-from engine.pictures import draw_grid, read_info
-from engine.rendering import Tokens, encode, preview, upscale
-from tests.support.arithmetic_runner import SIDE, TOKEN_COUNT, ArithmeticRunner
+from engine.pictures import PictureInfo, draw_grid, read_info
+from engine.rendering import Tokens, encode, preview, render, upscale
+from tests.support.arithmetic_runner import SIDE, TOKEN_COUNT, VOCABULARY, ArithmeticRunner
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -85,6 +85,41 @@ def test_tokens_that_are_not_drawn_are_not_rendered() -> None:
     )
 
     assert seen == [5]
+
+
+def test_a_picture_made_from_its_tokens_says_how_it_was_made(runner: ArithmeticRunner) -> None:
+    again = render(runner, REQUEST, 3, tuple(range(TOKEN_COUNT)))
+
+    assert (opened(again) == runner.render(np.arange(TOKEN_COUNT, dtype=np.int32)[None])[0]).all()
+    assert read_info(again) == PictureInfo(
+        prompt="a cat & a dog", seed=1, index=3, options=REQUEST.options, model="arithmetic"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [(), (0,) * (TOKEN_COUNT - 1), (0,) * (TOKEN_COUNT + 1), (VOCABULARY,) * 64, (-1,) * 64],
+    ids=["none", "too few", "too many", "too high", "negative"],
+)
+def test_tokens_of_no_picture_of_this_model_are_not_rendered(
+    runner: ArithmeticRunner, wrong: tuple[int, ...]
+) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        render(runner, REQUEST, 0, wrong)
+
+    assert (
+        str(caught.value) == "This picture was not drawn by this model (arithmetic): draw it anew."
+    )
+
+
+@pytest.mark.parametrize(("seed", "index"), [(None, 0), (1, -1), (1, 16)])
+def test_a_picture_without_its_number_is_not_rendered(
+    runner: ArithmeticRunner, seed: int | None, index: int
+) -> None:
+    request = DrawRequest(prompt="a cat", seed=seed)
+
+    with pytest.raises(InvalidRequestError, match="its number is not known"):
+        render(runner, request, index, (0,) * TOKEN_COUNT)
 
 
 def test_an_enlarged_picture_of_somebody_else_says_only_what_made_it(
