@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 ADMIN_NO_OBJECT: Final = "The request must be a JSON object."
 ADMIN_PAUSED: Final = "Paused: nothing is accepted. What was accepted before is still drawn."
@@ -75,8 +75,8 @@ def in_units(size_bytes: int) -> str:
 def disk_nearly_full(folder: str, free_bytes: int) -> str:
     """Warn before the database fails."""
     return (
-        f"The folder {folder} has only {in_units(free_bytes)} left: make room, or set DATA_DIR to a "
-        "larger disk."
+        f"The folder {folder} has only {in_units(free_bytes)} left: make room, or set DATA_DIR to "
+        "a larger disk."
     )
 
 
@@ -136,3 +136,55 @@ def bench_of(
         f"Model {model}, devices {devices}, numbers {dtype}, {slot_count} slots, JAX {jax}, "
         f"{core_count} cores of {processor}. The machine should be quiet."
     )
+
+
+# ---------------------------------------------------------------------------- imagine admin
+
+ADMIN_IS_OPEN: Final = "Open: requests are accepted."
+
+
+def admin_who_wrong(text: str, platforms: Iterable[str]) -> str:
+    """Say how somebody is named."""
+    names = ", ".join(platforms)
+    return f"{text!r} names nobody: write PLATFORM/ID, where the platform is one of {names}."
+
+
+def admin_times(hours: int, people_count: int, shares: Mapping[str, float]) -> str:
+    """Say how many asked, and how long they waited."""
+    people = "1 person" if people_count == 1 else f"{people_count:,} people"
+    asked = f"{people} asked in the last {hours} h."
+    if not shares:
+        return f"{asked} Nothing was delivered."
+    within = ", ".join(f"{share} within {seconds:.1f} s" for share, seconds in shares.items())
+    return f"{asked} Delivered: {within}."
+
+
+def admin_community_limits(
+    name: str, *, daily: int | None, jobs: int | None, is_paused: bool
+) -> str:
+    """Tell the limits of a community."""
+    pictures = "as the settings say" if daily is None else f"{daily:,}"
+    requests = "as the settings say" if jobs is None else f"{jobs:,}"
+    state = " Nothing is accepted there." if is_paused else ""
+    return f"{name}: pictures a day {pictures}, requests at once {requests}.{state}"
+
+
+def admin_exported(path: str) -> str:
+    """Say where an export is."""
+    return f"Written to {path}."
+
+
+def admin_sure(who: str) -> str:
+    """Ask before something is gone for good."""
+    return f"Delete everything that is stored about {who}?"
+
+
+def admin_deleted(who: str, job_count: int) -> str:
+    """Say what is gone."""
+    requests = "1 request" if job_count == 1 else f"{job_count:,} requests"
+    return f"{requests} of {who} with their pictures are deleted, and what else was stored."
+
+
+def admin_purged(job_count: int) -> str:
+    """Say what was forgotten."""
+    return f"{job_count:,} old requests are forgotten."

@@ -228,7 +228,7 @@ class Service:
             if place is not None:
                 self._feeder.leave(place)
             _log_refusal(submission, error)
-            self._observer.refused(person.platform, outcome_of(error).label)
+            self._observer.refused(submission.person.platform, outcome_of(error).label)
             if isinstance(error, StoreError):  # adapters need not know that there is a store
                 raise UnavailableError("the store failed") from error
             raise

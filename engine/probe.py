@@ -22,7 +22,7 @@ _LAST_LINE_CHARS: Final = 300
 
 
 async def look_at(device: Device) -> str:
-    """What is behind a device's name, in words: "cpu (TFRT_CPU)", "gpu (NVIDIA H100)".
+    """What is behind a device's name, in words: "cpu", "gpu (NVIDIA H100)".
 
     Raises:
         EngineError: It cannot be used.
@@ -47,7 +47,8 @@ async def look_at(device: Device) -> str:
             "ENGINE_DEVICES to another one, or install JAX for it."
         )
     found = json.loads(answer.splitlines()[-1])
-    return f"{found['platform']} ({found['kind']})"
+    platform, kind = found["platform"], found["kind"]
+    return platform if kind == platform else f"{platform} ({kind})"
 
 
 def main() -> None:

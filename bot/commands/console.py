@@ -6,13 +6,12 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 FAILED: Final = 1
+NOTHING: Final = "(none)"
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(highlight=False, soft_wrap=True, stderr=True)
@@ -31,18 +30,22 @@ def complain(sentence: str, status: int) -> int:
 
 
 def show_table(
-    head: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[str] = ()
+    head: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Collection[str] = ()
 ) -> None:
-    """Print a table; columns are kept apart by spaces only, for other programs.
+    """Print a table; columns are kept apart by spaces only, and no cell is cut short.
 
     Args:
         head: A name for each column.
         rows: Cells; ``None`` is empty.
         numbers: Names of columns that are read from the right.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for name in head:
-        table.add_column(name, justify="right" if name in numbers else "left")
-    for row in rows:
-        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    out.print(table)
+    lines = [[*head], *(["" if cell is None else str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if name in numbers else cell.ljust(width)
+            for name, cell, width in zip(head, line, widths, strict=True)
+        ]
+        out.print("   ".join(cells).rstrip(), markup=False)
+    if len(lines) == 1:
+        out.print(NOTHING)

@@ -42,13 +42,14 @@ from bot.web.sessions import session_key
 from engine.api import InvalidRequestError, Preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from datetime import datetime
 
     from bot.jobs import Job, Progress, Submitter
     from bot.web.board import Watch
     from bot.web.config import WebConfig
     from bot.web.guard import Handler
+    from bot.web.pages import Pages
     from bot.web.views import View
     from engine.api import Drawn
 
@@ -101,6 +102,7 @@ class WebAdapter:
         port: What ``reserve_port`` gave.
         clock: Gives the present (aware, UTC).
         waiting_for: Names the platforms that are on but not reached; none is healthy.
+        pages: What else is served here.
     """
 
     def __init__(
@@ -111,11 +113,13 @@ class WebAdapter:
         port: socket.socket,
         clock: Callable[[], datetime],
         waiting_for: Callable[[], list[str]] = list,
+        pages: Sequence[Pages] = (),
     ) -> None:
         self._config = config
         self._service = service
         self._clock = clock
         self._waiting_for = waiting_for
+        self._pages = pages
         self._gallery = Gallery(config.pictures_dir)
         self._board = Board()
         self._port = port
@@ -200,6 +204,8 @@ class WebAdapter:
         app.router.add_get("/api/jobs/{job_id}/events", self._events)
         app.router.add_get("/api/allowance", self._allowance)
         app.router.add_get("/healthz", self._healthz)
+        for pages in self._pages:
+            pages.add_to(app)
         return app
 
     @web.middleware
