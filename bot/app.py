@@ -43,6 +43,7 @@ from bot.web.admin import AdminPages
 from bot.web.config import WebConfig
 from bot.web.monitoring import MonitoringPages
 from bot.web.server import WebAdapter, WebPortError, reserve_port
+from bot.web.sessions import Passwords
 from bot.x.adapter import XAdapter, XKeysError
 from bot.x.checks import XCheckError
 from bot.x.checks import check as check_account
@@ -391,12 +392,21 @@ class _Adapters:
 def _platform_configs(settings: Settings) -> _Configs:
     try:
         return _Configs(
-            web=WebConfig(pictures_dir=settings.data_dir / "pictures"),
+            web=_web_config(settings),
             discord=_discord_config(settings),
             x=_x_config(settings),
         )
     except ValueError as error:
         raise SettingsError([str(error)]) from error
+
+
+def _web_config(settings: Settings) -> WebConfig:
+    return WebConfig(
+        pictures_dir=settings.data_dir / "pictures",
+        passwords=Passwords(
+            page=_text(settings.web_password), admin=_text(settings.web_admin_password)
+        ),
+    )
 
 
 def _discord_config(settings: Settings) -> DiscordConfig | None:
@@ -455,7 +465,13 @@ def _build_adapters(
         AdminPages(desk=core.desk, waiting=store.overview, monitor=monitor, clock=clock),
     ]
     web = WebAdapter(
-        configs.web, service, port=port, clock=clock, waiting_for=waiting_for, pages=pages
+        configs.web,
+        service,
+        core.studio,
+        port=port,
+        clock=clock,
+        waiting_for=waiting_for,
+        pages=pages,
     )
     return _Adapters(web=web, discord=discord, x=x)
 

@@ -173,13 +173,13 @@ _SUMS: Final = (
 )
 
 
-def loads_query() -> Select[Any]:
+def loads_query() -> Select[*tuple[Any, ...]]:
     """Unfinished jobs by platform and state."""
     point = (jobs.c.platform, jobs.c.state)
     return select(*point, *_SUMS).where(UNFINISHED).group_by(*point).order_by(*point)
 
 
-def people_query() -> Select[Any]:
+def people_query() -> Select[*tuple[Any, ...]]:
     """Those with the most pictures to come."""
     who = (jobs.c.platform, jobs.c.person_id)
     most = func.sum(jobs.c.picture_count).desc()
@@ -192,7 +192,7 @@ def people_query() -> Select[Any]:
     )
 
 
-def oldest_query() -> Select[Any]:
+def oldest_query() -> Select[*tuple[Any, ...]]:
     """The oldest unfinished jobs of all platforms."""
     return (
         select(jobs)
@@ -202,7 +202,7 @@ def oldest_query() -> Select[Any]:
     )
 
 
-def tallies_query(moment: datetime) -> Select[Any]:
+def tallies_query(moment: datetime) -> Select[*tuple[Any, ...]]:
     """Requests since then, by what became of them; a delivered one counts what it paid for."""
     end = (jobs.c.platform, jobs.c.state, jobs.c.error_label)
     is_paid = jobs.c.state == JobState.DELIVERED
@@ -211,13 +211,13 @@ def tallies_query(moment: datetime) -> Select[Any]:
     return select(*end, *sums).where(jobs.c.accepted_at >= moment).group_by(*end).order_by(*end)
 
 
-def asking_query(moment: datetime) -> Select[Any]:
+def asking_query(moment: datetime) -> Select[*tuple[Any, ...]]:
     """Who asked since then."""
     who = (jobs.c.platform, jobs.c.person_id)
     return select(*who).where(jobs.c.accepted_at >= moment).distinct()
 
 
-def times_query(moment: datetime) -> Select[Any]:
+def times_query(moment: datetime) -> Select[*tuple[Any, ...]]:
     """When the requests since then were accepted and delivered."""
     return select(jobs.c.accepted_at, jobs.c.finished_at).where(
         jobs.c.accepted_at >= moment, jobs.c.state == JobState.DELIVERED, FINISHED

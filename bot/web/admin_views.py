@@ -12,7 +12,7 @@ from bot.minutes import total
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from bot.desk import AuditEntry, Block, CommunityRules, Grant, Report
@@ -117,7 +117,7 @@ def house_view(
     *,
     blocks: Sequence[Block],
     grants: Sequence[Grant],
-    communities: dict[tuple[Platform, str], CommunityRules],
+    communities: Mapping[tuple[Platform, str], CommunityRules],
     reports: Sequence[Report],
     tier_names: Sequence[str],
 ) -> View:

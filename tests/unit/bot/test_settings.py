@@ -77,11 +77,11 @@ def test_all_problems_are_told_at_once_and_none_repeats_a_value(reads: Reads) ->
             "others."
         ),
         "DAILY_PICTURES must be a whole number from 0 (no limit) to 1000000.",
-        (
-            "WEB_HOST must be 127.0.0.1, ::1 or localhost: the page has no login yet, so it is "
-            "served to this machine only."
-        ),
         "WEB_PORT must be a whole number from 1 to 65535.",
+        (
+            "WEB_HOST lets others reach the page, so it needs a password: set WEB_PASSWORD to at "
+            "least 12 characters, or WEB_HOST to 127.0.0.1."
+        ),
         "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.",
         (
             "X_API_BASE may only point to this machine (127.0.0.1, ::1 or localhost), as in "
