@@ -269,20 +269,22 @@ function tiles(now, span) {
     tile("Pictures to come", now.loads ? whole(toCome) : "–",
       now.loads ? (toCome ? `oldest ${duration(oldest)}` : "nobody waits") : "the database does not answer"),
     tile("Half within", duration(span.p50_s),
-      `95 % within ${duration(span.p95_s)}, 99 % within ${duration(span.p99_s)}`),
+      `95 % in ${duration(span.p95_s)} · 99 % in ${duration(span.p99_s)}`),
     tile("Requests", whole(span.accepted_count),
       `${whole(span.delivered_count)} delivered, ${whole(span.cancelled_count)} given up`),
-    tile("Refused", whole(refused), `${whole(span.quota_refusal_count)} by a limit`),
-    tile("Failed", whole(failed), spanName),
+    tile("Refused", whole(refused),
+      `${whole(span.quota_refusal_count)} by a limit · ${whole(failed)} failed later`),
     tile("Engine restarts", engine ? whole(engine.restart_count) : "–",
       engine ? memory(engine) : ""),
+    money(now),
   ];
-  if (now.x_spent_usd !== null) {
-    const limit = now.x_daily_usd;
-    made.push(tile("X, today", usd(now.x_spent_usd), limit ? `of ${usd(limit)}` : "no limit",
-      limit ? now.x_spent_usd / limit : null));
-  }
   byId("tiles").replaceChildren(...made);
+}
+
+function money({ x_spent_usd: spent, x_daily_usd: limit, platforms }) {
+  if (spent === null) return tile("Spent on X today", "–", "x" in platforms ? "unknown" : "X is off");
+  const share = limit ? Math.min(1, spent / limit) : null;
+  return tile("Spent on X today", usd(spent), limit ? `of ${usd(limit)}` : "no limit", share);
 }
 
 function memory(engine) {

@@ -133,7 +133,7 @@ export class Chart {
   }
 
   tell(values) {
-    const at = this.at ?? this.points.length - 1;
+    const at = this.at ?? Math.max(0, this.points.length - 2); // the last one is not over yet
     const parts = this.series.map(({ name }, n) => {
       const key = document.createElement("span");
       key.className = `key${n ? " second" : ""}`;
@@ -142,7 +142,7 @@ export class Chart {
       return part;
     });
     const when = document.createElement("span");
-    when.textContent = this.at === null ? "now" : clock(this.points[at].at_s);
+    when.textContent = `at ${clock(this.points[at].at_s)}`;
     this.legend.replaceChildren(...parts, when);
   }
 
@@ -150,7 +150,7 @@ export class Chart {
     const parts = this.series.map(({ name }, n) => {
       const known = values[n].filter((value) => value !== null);
       if (!known.length) return `${name}: nothing yet`;
-      return `${name}: now ${shown(values[n].at(-1), this.format)}, most ${this.format(Math.max(...known))}`;
+      return `${name}: lately ${shown(values[n].at(-2), this.format)}, most ${this.format(Math.max(...known))}`;
     });
     return `${this.title}. ${parts.join("; ")}.`;
   }
