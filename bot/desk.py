@@ -6,7 +6,7 @@ An admin is named by the adapter that knows them: ``"discord:1234"``, ``"page"``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bot.clock import utc_now
 from bot.jobs import InvalidRuleError, NotCancellableError, Scope
@@ -22,10 +22,11 @@ from bot.store.house import (
     Report,
     Strike,
 )
+from bot.store.privacy import Eraser
 from bot.store.rows import account_id
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from bot.clock import Clock
@@ -45,14 +46,6 @@ __all__ = [
     "Report",
     "Strike",
 ]
-
-
-class Eraser(Protocol):
-    """Somebody who keeps something of jobs outside the store, such as files of pictures."""
-
-    async def __call__(self, person: Person, job_ids: Sequence[JobId], /) -> None:
-        """Remove what is kept of these jobs of somebody. What is gone already is no error."""
-        ...
 
 
 class Desk:
@@ -80,12 +73,11 @@ class Desk:
         self._store = store
         self._clock = clock
         self._canceller = canceller
-        self._erasers: list[Eraser] = []
         self.tiers = frozenset(tiers)
 
     def on_erase(self, eraser: Eraser) -> None:
-        """Let somebody who keeps files know when their jobs are erased."""
-        self._erasers.append(eraser)
+        """Let somebody who keeps files remove them before their jobs are erased."""
+        self._store.privacy.on_erase(eraser)
 
     # ------------------------------------------------------------------- people's own choices
 
@@ -257,10 +249,7 @@ class Desk:
                 await self._cancel(job.id, person)
             except NotCancellableError:
                 continue  # it is on its way to the person
-        erased = await self._store.privacy.erase(person, by=by, now=self._clock())
-        for eraser in self._erasers:
-            await eraser(person, erased)
-        return len(erased)
+        return await self._store.privacy.erase(person, by=by, now=self._clock())
 
     async def _cancel(self, job_id: JobId, person: Person) -> Job:
         if self._canceller is not None:

@@ -62,6 +62,11 @@ class Ledger:
         return cls(connection, holder_of((await connection.execute(bot)).one()))
 
     @property
+    def open_count(self) -> int:
+        """Jobs of everybody whose pictures are still to come."""
+        return self._holders[BOT_ACCOUNT].account.open_count
+
+    @property
     def open_picture_count(self) -> int:
         """Pictures of everybody that are still to come."""
         return self._holders[BOT_ACCOUNT].account.open_picture_count

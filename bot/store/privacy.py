@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import base64
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from sqlalchemy import delete, exists, or_, select, update
 
@@ -32,7 +32,7 @@ from bot.store.tables import FINISHED, accounts, jobs, pictures
 from bot.store.x_tables import x_attempts, x_mentions, x_people
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Select, Table
@@ -48,6 +48,16 @@ IMPERSONAL: Final[Mapping[str, str]] = {
 }
 """Tables that hold nothing about anybody, and what they hold."""
 
+ERASED_TOGETHER: Final = 500
+
+
+class Eraser(Protocol):
+    """Somebody who keeps something of jobs outside the store, such as files of pictures."""
+
+    async def __call__(self, person: Person, job_ids: Sequence[JobId], /) -> None:
+        """Remove what is kept of these jobs of somebody. What is gone already is no error."""
+        ...
+
 
 class Privacy:
     """Reads and erases what is kept about somebody.
@@ -58,6 +68,14 @@ class Privacy:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._erasers: list[Eraser] = []
+
+    def on_erase(self, eraser: Eraser) -> None:
+        """Let somebody who keeps files remove them before their jobs are erased.
+
+        What it raises stops the erasure, which can then be asked for again.
+        """
+        self._erasers.append(eraser)
 
     async def export(self, person: Person) -> dict[str, Json]:
         """All that is kept about somebody, by table; what others have said stays theirs."""
@@ -73,42 +91,48 @@ class Privacy:
 
         return await self._database.read(use_case)
 
-    async def erase(self, person: Person, *, by: str, now: datetime) -> list[JobId]:
+    async def erase(self, person: Person, *, by: str, now: datetime) -> int:
         """Erase what is kept about somebody, or as much of it as can go now.
 
         Returns:
-            The jobs that are gone.
+            How many jobs are gone.
         """
         entry = AuditEntry(act=Act.ERASE, by=by, at=now, subject=_account_of(person))
+        return await self._erase(person, asked_at=now, now=now, entry=entry)
 
-        async def use_case(connection: AsyncConnection) -> list[JobId]:
-            erased = await _erase_jobs(connection, person, now)
-            await _erase_words(connection, person)
+    async def complete(self, *, now: datetime) -> None:
+        """Go on with erasures that could not be completed."""
+
+        async def use_case(connection: AsyncConnection) -> list[tuple[Person, datetime]]:
+            found = await connection.execute(select(erasures))
+            return [(rows.person_of(row), row.asked_at) for row in found]
+
+        for person, asked_at in await self._database.read(use_case):
+            await self._erase(person, asked_at=asked_at, now=now)
+
+    async def _erase(
+        self,
+        person: Person,
+        *,
+        asked_at: datetime,
+        now: datetime,
+        entry: AuditEntry | None = None,
+    ) -> int:
+        gone = await self._database.read(lambda c: _finished(c, person, asked_at))
+        for eraser in self._erasers:
+            await eraser(person, gone)
+
+        async def use_case(connection: AsyncConnection) -> None:
+            await _erase_jobs(connection, gone)
+            if entry is not None:  # what was chosen since is new
+                await _erase_words(connection, person, now)
+                await rows.note(connection, entry)
             if person.platform is Platform.X:
-                await x_pruning.erase(connection, person.id, now)
-            if await _is_something_left(connection, person, now):
-                mark = {"platform": person.platform, "person_id": person.id, "asked_at": now}
-                await rows.upsert(connection, erasures, mark)
-            await rows.note(connection, entry)
-            return erased
+                await x_pruning.erase_mentions(connection, person.id, asked_at, now)
+            await _note_rest(connection, person, asked_at)
 
-        return await self._database.write(use_case)
-
-    async def complete(self, now: datetime) -> dict[Person, list[JobId]]:
-        """Go on with erasures that could not be completed; the jobs that are gone now."""
-
-        async def use_case(connection: AsyncConnection) -> dict[Person, list[JobId]]:
-            erased: dict[Person, list[JobId]] = {}
-            for row in (await connection.execute(select(erasures))).all():
-                person = rows.person_of(row)
-                erased[person] = await _erase_jobs(connection, person, row.asked_at)
-                if person.platform is Platform.X:
-                    await x_pruning.erase(connection, person.id, now)
-                if not await _is_something_left(connection, person, row.asked_at):
-                    await connection.execute(delete(erasures).where(rows.is_of(erasures, person)))
-            return erased
-
-        return await self._database.write(use_case)
+        await self._database.write(use_case)
+        return len(gone)
 
 
 def export_queries(person: Person) -> dict[str, Select[Any]]:
@@ -136,20 +160,24 @@ def export_queries(person: Person) -> dict[str, Select[Any]]:
     return queries
 
 
-async def _erase_jobs(
-    connection: AsyncConnection, person: Person, asked_at: datetime
-) -> list[JobId]:
-    """Erase the finished jobs that somebody had asked for until then, with their pictures."""
-    gone = (
-        delete(jobs)
-        .where(rows.is_of(jobs, person), FINISHED, jobs.c.accepted_at <= asked_at)
-        .returning(jobs.c.id)
-    )
-    return [JobId(row.id) for row in await connection.execute(gone)]
+async def _finished(connection: AsyncConnection, person: Person, asked_at: datetime) -> list[JobId]:
+    """The finished jobs that somebody had asked for until then."""
+    asked_before = [rows.is_of(jobs, person), jobs.c.accepted_at <= asked_at]
+    found = await connection.execute(select(jobs.c.id).where(*asked_before, FINISHED))
+    return [JobId(row.id) for row in found]
 
 
-async def _erase_words(connection: AsyncConnection, person: Person) -> None:
+async def _erase_jobs(connection: AsyncConnection, job_ids: Sequence[JobId]) -> None:
+    """Erase jobs with their pictures."""
+    for first in range(0, len(job_ids), ERASED_TOGETHER):
+        some = job_ids[first : first + ERASED_TOGETHER]
+        await connection.execute(delete(jobs).where(jobs.c.id.in_(some)))
+
+
+async def _erase_words(connection: AsyncConnection, person: Person, now: datetime) -> None:
     """Erase what somebody has chosen and said, what was said of them, and their tier."""
+    if person.platform is Platform.X:
+        await x_pruning.erase_author(connection, person.id, now)
     await connection.execute(delete(profiles).where(rows.is_of(profiles, person)))
     await connection.execute(
         update(reports).where(rows.is_of(reports, person)).values(person_id=None)
@@ -161,14 +189,18 @@ async def _erase_words(connection: AsyncConnection, person: Person) -> None:
     )
 
 
-async def _is_something_left(
-    connection: AsyncConnection, person: Person, asked_at: datetime
-) -> bool:
+async def _note_rest(connection: AsyncConnection, person: Person, asked_at: datetime) -> None:
+    """Note whether something of somebody is still to be erased."""
     asked_before = [rows.is_of(jobs, person), jobs.c.accepted_at <= asked_at]
-    left = [exists().where(*asked_before)]
+    left = exists().where(*asked_before)
     if person.platform is Platform.X:
-        left.append(exists().where(x_mentions.c.author_id == person.id))
-    return bool(await connection.scalar(select(or_(*left))))
+        seen_before = [x_mentions.c.author_id == person.id, x_mentions.c.seen_at <= asked_at]
+        left = or_(left, exists().where(*seen_before))
+    if await connection.scalar(select(left)):
+        mark = {"platform": person.platform, "person_id": person.id, "asked_at": asked_at}
+        await rows.upsert(connection, erasures, mark)
+    else:
+        await connection.execute(delete(erasures).where(rows.is_of(erasures, person)))
 
 
 def _account_of(person: Person) -> str:
@@ -186,5 +218,6 @@ def _json(value: Any) -> Json:
     if isinstance(value, date):  # which a datetime is, too
         return value.isoformat()
     if isinstance(value, dict):  # an address may hold what lets its holder edit a message
-        return {name: each for name, each in value.items() if "token" not in name}
+        stored = cast("dict[str, Json]", value)
+        return {name: each for name, each in stored.items() if "token" not in name}
     return value

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
 from bot.jobs import Job, JobId, JobState, Person, Platform, Scope, Submission
-from bot.store import history, quotas, statements, x_pruning
+from bot.store import history, quotas, retention, statements
 from bot.store.acceptance import Acceptance, Wish
 from bot.store.archive import Archive
 from bot.store.database import Database
@@ -36,10 +35,6 @@ if TYPE_CHECKING:
 
 DEFAULT_WORKER: Final = "bot"
 """The name of the process where there is only one; migration 0003 knows it too."""
-
-# An account says nothing once its day is over and its bucket is full; the slowest bucket that
-# can be set (bot.settings) is full long before.
-UNUSED_FOR: Final = timedelta(days=30)
 
 
 class Store:
@@ -329,37 +324,16 @@ class Store:
         return self._acceptance.open_picture_count
 
     async def purge(self, *, finished_before: datetime | None, now: datetime) -> int:
-        """Forget old jobs with their pictures, old mentions, and accounts that nobody uses.
+        """Forget what was kept long enough, and complete erasures; return how many jobs went.
 
         Args:
             finished_before: Of which jobs and mentions; ``None`` keeps them all.
             now: The present (aware).
-
-        Returns:
-            How many jobs. They go in small transactions, so that nobody waits long.
         """
-        await self._database.write(
-            lambda connection: history.purge_accounts(connection, now, unused_for=UNUSED_FOR)
-        )
-        gone_count = 0
-        if finished_before is not None:
-            while count := await self._database.write(
-                lambda connection: history.purge_jobs(connection, finished_before)
-            ):
-                gone_count += count
-            await self._purge_mentions(finished_before, now)
-        return gone_count
+        await self.privacy.complete(now=now)
+        return await retention.purge(self._database, finished_before=finished_before, now=now)
 
-    async def _purge_mentions(self, settled_before: datetime, now: datetime) -> None:
-        while await self._database.write(
-            lambda connection: x_pruning.purge_mentions(connection, settled_before, now)
-        ):
-            pass
-        await self._database.write(
-            lambda connection: x_pruning.purge_people(connection, settled_before)
-        )
-
-    # -------------------------------------------------------------------- limits and grants
+    # ------------------------------------------------------------------------------- limits
 
     async def allowance_left(
         self, person: Person, *, now: datetime, allowance_count: int

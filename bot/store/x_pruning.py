@@ -73,20 +73,27 @@ async def purge_people(connection: AsyncConnection, settled_before: datetime) ->
     )
 
 
-async def erase(connection: AsyncConnection, author_id: str, now: datetime) -> None:
-    """Forget an author as far as nothing wrong follows from it.
+async def erase_author(connection: AsyncConnection, author_id: str, now: datetime) -> None:
+    """Answer nothing more that waits, and forget an author as far as nothing follows from it.
 
-    What waits is not answered any more. The ids of mentions that a read can reach stay until
-    it cannot. Who said "stop", or has blocked the account, must not be written to.
+    Who said "stop", or has blocked the account, must not be written to.
     """
     await drop_waiting(connection, author_id, now)
-    old = old_query(now - LEAST_AGE).where(x_mentions.c.author_id == author_id)
-    while await _forget(connection, old):
-        pass
     his = x_people.c.author_id == author_id
     matters = or_(x_people.c.opted_out_at.is_not(None), x_people.c.blocked_until > now)
     await connection.execute(update(x_people).where(his).values(told_on=None))
     await connection.execute(delete(x_people).where(his, not_(func.coalesce(matters, false()))))
+
+
+async def erase_mentions(
+    connection: AsyncConnection, author_id: str, seen_before: datetime, now: datetime
+) -> None:
+    """Forget an author's mentions of before then. The ids that a read can reach stay until then."""
+    old = old_query(now - LEAST_AGE).where(
+        x_mentions.c.author_id == author_id, x_mentions.c.seen_at <= seen_before
+    )
+    while await _forget(connection, old):
+        pass
 
 
 def old_query(settled_before: datetime) -> Select[int]:

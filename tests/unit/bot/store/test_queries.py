@@ -11,6 +11,7 @@ from sqlalchemy import insert
 from bot.jobs import JobId, Platform
 from bot.store import Store
 from bot.store.acceptance import known_query
+from bot.store.archive import IN_HAND, open_query
 from bot.store.history import history_query, pictures_query, purge_query
 from bot.store.ledger import holders_query, next_line_query
 from bot.store.rows import AccountId, holder_values, new_holder
@@ -43,6 +44,8 @@ QUERIES: dict[str, tuple[Select[*tuple[Any, ...]], str, bool]] = {
         True,
     ),
     "pictures": (pictures_query(["1", "2"]), "pk_pictures|autoindex", False),
+    "open jobs of somebody": (open_query(person("7")), "ix_jobs_history", True),
+    "jobs in hand": (IN_HAND, "ix_jobs_taken", False),
     "old jobs": (purge_query(NOON), "ix_jobs_finished", True),
 }
 
