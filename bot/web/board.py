@@ -122,4 +122,5 @@ class Board:
 
     def _with_sketch(self, job_id: JobId, view: View) -> View:
         sketch = self._sketches.get(job_id)
-        return view if sketch is None else with_preview(view, sketch.number)
+        is_drawing = view["state"] == "drawing"
+        return with_preview(view, sketch.number) if sketch and is_drawing else view

@@ -63,9 +63,9 @@ class FollowingRoutes:
 
     async def _preview(self, request: web.Request) -> web.Response:
         webp = self._board.preview(_job_id(request))
-        if webp is None:
-            return _no_such_job()
         headers = {"Cache-Control": "no-store"}
+        if webp is None:  # none yet, or the pictures themselves are there
+            return web.Response(status=HTTPStatus.NO_CONTENT, headers=headers)
         return web.Response(body=webp, content_type="image/webp", headers=headers)
 
     async def _history(self, request: web.Request) -> web.Response:
@@ -78,10 +78,11 @@ class FollowingRoutes:
     async def _picture(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         found = await self._album.picture(_job_id(request), name)
+        kind = "image/webp" if name.endswith(".webp") else "image/png"
+        headers = {**_KEPT, "Content-Type": kind}
         if isinstance(found, bytes):
-            kind = "image/webp" if name.endswith(".webp") else "image/png"
-            return web.Response(body=found, content_type=kind, headers=_KEPT)
-        return web.FileResponse(found, headers=_KEPT)
+            return web.Response(body=found, headers=headers)
+        return web.FileResponse(found, headers=headers)
 
 
 def _job_id(request: web.Request) -> JobId:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 COOKIE: Final = "imagine_session"
 OPEN_PATHS: Final = frozenset({"/login", "/api/login", "/healthz", "/readyz", "/metrics"})
 OPEN_FOLDER: Final = "/static/"
-_ROLE: Final = "role"
+_ROLE: Final = web.RequestKey[Role | None]("role")
 _BEARER: Final = "Bearer "
 
 
@@ -46,7 +46,7 @@ class LoginNeededError(Exception):
 
 def role_of(request: web.Request) -> Role | None:
     """What whoever sent this may do; ``None`` only under the open paths."""
-    return cast("Role | None", request.get(_ROLE))
+    return request.get(_ROLE)
 
 
 def require_admin(request: web.Request) -> str:

@@ -99,7 +99,7 @@ async def test_the_newest_preview_has_an_address_until_the_pictures_are_there(pa
         assert await answer.read() == solid_picture("WEBP", 90, 90, 90)
     page.engine.halfway.set()
     await page.views(accepted["job_id"])
-    assert (await page.get(view["preview"]["url"]))[0] == 404
+    assert await page.get(view["preview"]["url"]) == (204, b"")
 
 
 async def test_every_option_reaches_the_engine(page: Page) -> None:
@@ -279,7 +279,6 @@ async def test_other_peoples_pages_are_refused(
         "/pictures/unknown/grid.png",
         "/pictures/..%2F..%2F/imagine.db",
         "/pictures/../imagine.db",
-        "/api/jobs/unknown/preview",
         "/pictures/unknown/01-x4.webp",
         "/pictures/unknown/job.json",
         "/static/../server.py",
@@ -294,6 +293,7 @@ async def test_what_is_not_there_is_told_with_a_sentence(page: Page, path: str) 
     assert json.loads(body)["error"] in {
         "There are no pictures under this address. Start a new drawing instead.",
         "There is nothing under this address.",
+        "Nothing is kept of these pictures any more. Ask for new ones with the same words.",
     }
 
 

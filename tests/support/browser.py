@@ -42,6 +42,11 @@ _KEYS: Final = {
     "ArrowRight": ("ArrowRight", 39, ""),
 }
 
+_NAMED_ROLES: Final = frozenset(
+    {"button", "link", "textbox", "slider", "image", "dialog", "progressbar", "navigation"}
+    | {"DisclosureTriangle", "region"}
+)
+
 _VISIBLE: Final = """
 (selector) => {
   const element = document.querySelector(selector);
@@ -67,7 +72,7 @@ def chromium(folder: Path) -> Generator[str]:
             PROGRAM,
             *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
             *("--no-first-run", "--disable-extensions", "--disable-background-networking"),
-            *("--hide-scrollbars", "--force-color-profile=srgb", "--lang=en-GB"),
+            *("--hide-scrollbars", "--force-color-profile=srgb"),
             *("--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"),
         ],
         stdin=subprocess.DEVNULL,
@@ -130,6 +135,8 @@ class Tab:
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.send(f"{domain}.enable")
         await self.resize(width, height)
+        await self.send("Emulation.setLocaleOverride", locale="en-GB")
+        await self.send("Emulation.setTimezoneOverride", timezoneId="UTC")
         await self.send(
             "Emulation.setEmulatedMedia",
             features=[
@@ -215,6 +222,13 @@ class Tab:
         kind = "keyDown" if text else "rawKeyDown"
         await self.send("Input.dispatchKeyEvent", type=kind, **pressed, **typed)
         await self.send("Input.dispatchKeyEvent", type="keyUp", **pressed)
+
+    async def nameless(self) -> list[str]:
+        """Roles of what can be used or looked at and has no name for a screen reader."""
+        tree = await self.send("Accessibility.getFullAXTree")
+        shown = [node for node in tree["nodes"] if not node["ignored"]]
+        named = [(node["role"]["value"], node.get("name", {}).get("value")) for node in shown]
+        return [role for role, name in named if role in _NAMED_ROLES and not name]
 
     async def focused(self) -> str:
         """The id of the element that has the focus, or its text where it has none."""

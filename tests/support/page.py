@@ -100,7 +100,8 @@ async def serving(
         service.register(Platform.WEB, adapter)
         await service.start()
         await adapter.start()
-        async with aiohttp.ClientSession(adapter.url) as http:
+        jar = aiohttp.CookieJar(unsafe=True)  # keeps what comes from an address without a name
+        async with aiohttp.ClientSession(adapter.url, cookie_jar=jar) as http:
             try:
                 yield Page(
                     http=http,

@@ -223,3 +223,22 @@ def test_a_mistyped_limit_is_refused(reads: Reads) -> None:
             "did you mean COMMUNITY_DAILY_PICTURES?"
         ),
     )
+
+
+def test_the_page_may_be_served_elsewhere_with_a_password_and_none_shows(reads: Reads) -> None:
+    settings = reads(
+        WEB_HOST="0.0.0.0",  # noqa: S104 # with a password
+        WEB_PASSWORD="a long password",
+        WEB_ADMIN_PASSWORD="another long password",
+    )
+
+    assert settings.web_password is not None
+    assert settings.web_password.get_secret_value() == "a long password"
+    assert "long password" not in repr(settings)
+
+
+def test_a_short_password_is_none(reads: Reads) -> None:
+    assert problems(reads, WEB_PASSWORD="11 letters!", WEB_ADMIN_PASSWORD="short") == (
+        "WEB_PASSWORD must have at least 12 characters.",
+        "WEB_ADMIN_PASSWORD must have at least 12 characters.",
+    )

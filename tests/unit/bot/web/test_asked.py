@@ -89,8 +89,10 @@ def test_what_cannot_be_drawn_again_is_refused_with_the_fix(body: bytes, sentenc
         ),
         (
             b'{"prompt": "a", "sed": 1}',
-            "There is no option 'sed': use prompt, pictures, seed, temperature, top_k, top_p, "
-            "condition_scale and request_id.",
+            (
+                "There is no option 'sed': use prompt, pictures, seed, temperature, top_k, top_p, "
+                "condition_scale and request_id."
+            ),
         ),
         (
             b'{"prompt": "a", "temperature": "warm"}',
