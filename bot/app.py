@@ -41,6 +41,7 @@ from bot.terminal import TerminalDelivery
 from bot.vitals import VitalsReader
 from bot.web.admin import AdminPages
 from bot.web.config import WebConfig
+from bot.web.keeping import Keeper
 from bot.web.monitoring import MonitoringPages
 from bot.web.server import WebAdapter, WebPortError, reserve_port
 from bot.web.sessions import Passwords
@@ -132,6 +133,10 @@ async def run(
         monitor = Monitor(clock=clock, history=settings.data_dir / "minutes.json")
         core = await _open_core(parts, settings, engine, clock, observer=monitor.observer)
         adapters = _build_adapters(configs, core, port, clock, monitor)
+        keeper = keeper_of(settings, clock)
+        core.desk.on_erase(keeper)
+        keeper.start()
+        parts.push_async_callback(keeper.close)
         parts.push_async_callback(monitor.close)
         monitor.start(_reader_of(configs, core, adapters, clock))
         await _start_adapters(parts, core.service, adapters)
@@ -279,10 +284,25 @@ async def desk_beside(
     """
     _make_data_dir(settings.data_dir)
     store = await Store.open(settings.store_url)
+    desk = Desk(store, clock=clock, tiers=settings.tiers)
+    desk.on_erase(keeper_of(settings, clock))
     try:
-        yield store, Desk(store, clock=clock, tiers=settings.tiers)
+        yield store, desk
     finally:
         await store.close()
+
+
+def keeper_of(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Keeper:
+    """What forgets the page's files."""
+    return Keeper(_pictures_dir(settings), kept_for=_kept_for(settings), clock=clock)
+
+
+def _kept_for(settings: Settings) -> timedelta | None:
+    return timedelta(settings.history_days) if settings.history_days else None
+
+
+def _pictures_dir(settings: Settings) -> Path:
+    return settings.data_dir / "pictures"
 
 
 def check_x(settings: Settings) -> str:
@@ -343,7 +363,7 @@ async def _open_core(
         rules=rules_of(settings),
         worker=worker or settings.worker_name,
         room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
-        history_kept_for=timedelta(settings.history_days) if settings.history_days else None,
+        history_kept_for=_kept_for(settings),
         observer=observer,
     )
     return Core(
@@ -402,7 +422,7 @@ def _platform_configs(settings: Settings) -> _Configs:
 
 def _web_config(settings: Settings) -> WebConfig:
     return WebConfig(
-        pictures_dir=settings.data_dir / "pictures",
+        pictures_dir=_pictures_dir(settings),
         passwords=Passwords(
             page=_text(settings.web_password), admin=_text(settings.web_admin_password)
         ),

@@ -277,12 +277,17 @@ def purge(
     ] = None,
 ) -> int:
     """Forget now what was kept for HISTORY_DAYS; a running bot does it daily."""
-    kept_days = read_settings().history_days if days is None else days
+    from bot import app as parts  # noqa: PLC0415 # as above
+
+    settings = read_settings()
+    kept_days = settings.history_days if days is None else days
 
     async def purge_old(store: Store, desk: Desk) -> int:
         now = utc_now()
         before = now - timedelta(days=kept_days) if kept_days or days is not None else None
         count = await store.purge(finished_before=before, now=now)
+        if before is not None:
+            await parts.keeper_of(settings).purge(before)
         await desk.note("purge", by=_name(), detail=f"{count} requests")
         return count
 
