@@ -104,6 +104,11 @@ class Life:
             self._process.kill()
             self.kill_count += 1
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the last process has ended."""
+        return self._process is None or self._process.exitcode is not None
+
     async def ended(self, within_s: float = 30.0) -> int | None:
         """Wait until it has ended; return its exit status, or ``None`` if it lives on."""
         assert self._process is not None
