@@ -33,6 +33,7 @@ from engine.api import (
     EngineClosedError,
     EngineError,
     InvalidRequestError,
+    PicturesWithheldError,
 )
 
 if TYPE_CHECKING:
@@ -194,6 +195,10 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
     EngineBusyError: _engine_busy,
     EngineClosedError: POSTPONED,
     DrawingFailedError: f"The pictures could not be drawn. Please try again. {NOTHING_TAKEN}",
+    PicturesWithheldError: (
+        "The pictures were drawn, but the bot takes them for ones that should not be shown. "
+        f"Try other words or another seed. {NOTHING_TAKEN}"
+    ),
     DeliveryError: (
         "The pictures were drawn but could not be sent here. "
         f"Please try again later. {NOTHING_TAKEN}"
