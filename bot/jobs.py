@@ -9,9 +9,15 @@ The family of refusals, raised by ``Service.submit`` before anything is accepted
     │   ├── OverBurstError      ... too many pictures in a short time
     │   └── TooManyJobsError    ... too many jobs wait or are drawn already
     ├── DuplicateEventError     this very event was accepted before
+    ├── BlockedError            an admin has blocked this person
+    ├── PausedError             drawing is paused, here or everywhere
+    ├── PlaceRefusedError       not in this channel
+    ├── ModeratedError          the words are not drawn
     ├── UnavailableError        the database failed
     ├── ClosingError            the process is shutting down
-    └── NotCancellableError     by ``Service.cancel``: there is nothing (left) to cancel
+    ├── NotCancellableError     by ``Service.cancel``: there is nothing (left) to cancel
+    ├── UnknownPictureError     by ``bot.studio``: nothing of that picture is kept (any more)
+    └── InvalidRuleError        by ``bot.desk``: an admin asked for a rule that cannot be
 
 raised by the service on behalf of a job that was accepted::
 
@@ -33,7 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from engine.api import Drawing, Drawn, DrawRequest, Queued
+    from engine.api import Drawing, Drawn, DrawRequest, Preview, Queued
+
+    Progress = Queued | Drawing | Preview
+    """What a ``Delivery`` is shown before the pictures are there."""
 
 JobId = NewType("JobId", str)
 
@@ -92,6 +101,12 @@ class Submission:
             count too; ``None`` where somebody is alone with the bot.
         tiers: Names of the tiers that the person has here and now, for instance by a role.
             They are not stored; ``"unlimited"`` is free of every limit.
+        channel: The platform's id of the part of the community that it was asked in; of a
+            thread, the channel that it belongs to. Rules of the community name channels.
+        origin: The job whose picture or words it goes on with: a variation, the same again,
+            or other words.
+        is_soft: Whether its words call for a stricter look at the pictures, which are then
+            shown only to those who uncover them. The ``Gatekeeper`` sets it.
     """
 
     person: Person
@@ -100,6 +115,9 @@ class Submission:
     address: Mapping[str, Json] = field(default_factory=dict[str, Json])
     community: str | None = None
     tiers: frozenset[str] = frozenset()
+    channel: str | None = None
+    origin: JobId | None = None
+    is_soft: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +190,58 @@ class DuplicateEventError(RefusedError):
         self.job = job
 
 
+class BlockedError(RefusedError):
+    """An admin has blocked this person.
+
+    Attributes:
+        until: When that ends (aware); ``None`` is never.
+        is_everywhere: Whether it holds for the whole bot, not only in this community.
+    """
+
+    def __init__(self, *, until: datetime | None, is_everywhere: bool = True) -> None:
+        super().__init__(f"blocked until {until}")
+        self.until = until
+        self.is_everywhere = is_everywhere
+
+
+class PausedError(RefusedError):
+    """An admin has paused drawing. What was accepted before is still drawn.
+
+    Attributes:
+        is_everywhere: Whether the whole bot is paused, not only this community.
+    """
+
+    def __init__(self, *, is_everywhere: bool = True) -> None:
+        super().__init__("paused")
+        self.is_everywhere = is_everywhere
+
+
+class PlaceRefusedError(RefusedError):
+    """The community lets people ask for pictures only in other channels.
+
+    Attributes:
+        channels: Their ids on the platform.
+    """
+
+    def __init__(self, channels: tuple[str, ...]) -> None:
+        super().__init__(f"only in {len(channels)} other channels")
+        self.channels = channels
+
+
+class ModeratedError(RefusedError):
+    """The words ask for something that is not drawn.
+
+    Attributes:
+        code: Which rule says so, such as ``"sexual_minor"``.
+        is_grave: Whether it asked for harm, so that answering in public would spread it.
+    """
+
+    def __init__(self, code: str, *, is_grave: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.is_grave = is_grave
+
+
 class UnavailableError(RefusedError):
     """The database failed, so nothing can be accepted until its admin has seen to it."""
 
@@ -182,6 +252,14 @@ class ClosingError(RefusedError):
 
 class NotCancellableError(RefusedError):
     """The job is finished, on its way to the person, unknown, or somebody else's."""
+
+
+class UnknownPictureError(RefusedError):
+    """Nothing of that job or picture is kept: it was purged or erased, or never was."""
+
+
+class InvalidRuleError(RefusedError):
+    """An admin asked for a rule that cannot be; ``str(error)`` is the sentence that says why."""
 
 
 class CrashedError(Exception):
@@ -199,10 +277,11 @@ class UndeliverableError(DeliveryError):
 class Delivery(Protocol):
     """How an adapter tells its people. Called by the service, one call per job at a time."""
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+    async def show_progress(self, job: Job, event: Progress) -> None:
         """Say how far the job is. May be called often; must return quickly.
 
-        What goes wrong here is the adapter's to log and never stops the job.
+        A ``Preview`` comes only for requests that asked for it; it may be ignored. What goes
+        wrong here is the adapter's to log and never stops the job.
         """
         ...
 
@@ -251,6 +330,24 @@ class Cursors(Protocol):
 
     async def write_cursor(self, name: str, value: str) -> None:
         """Keep ``value`` under ``name``; when this returns, it survives a crash."""
+        ...
+
+
+class Gatekeeper(Protocol):
+    """Reads the words of a submission before anything is taken for it."""
+
+    async def admit(self, submission: Submission, *, level: str | None) -> Submission:
+        """Return the submission, marked ``is_soft`` where its pictures need a closer look.
+
+        Args:
+            submission: What is asked for.
+            level: How strictly its community wants to be guarded; ``None`` leaves it to the
+                platform.
+
+        Raises:
+            ModeratedError: It is not drawn.
+            StoreError: What must be remembered of that could not be noted.
+        """
         ...
 
 

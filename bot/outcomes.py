@@ -12,17 +12,23 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from bot.jobs import (
+    BlockedError,
     ClosingError,
     CrashedError,
     DeliveryError,
     DuplicateEventError,
+    InvalidRuleError,
+    ModeratedError,
     NotCancellableError,
     OverBurstError,
     OverQuotaError,
+    PausedError,
+    PlaceRefusedError,
     RefusedError,
     TooManyJobsError,
     UnavailableError,
     UndeliverableError,
+    UnknownPictureError,
 )
 from bot.store import IllegalMoveError, StoreError
 from engine.api import (
@@ -73,6 +79,12 @@ OUTCOMES: Final[Mapping[type, Outcome]] = {
     OverBurstError: Outcome("over_burst", Quota.NOT_TAKEN, logging.INFO),
     TooManyJobsError: Outcome("too_many_jobs", Quota.NOT_TAKEN, logging.INFO),
     DuplicateEventError: Outcome("duplicate", Quota.NOT_TAKEN, logging.INFO),
+    BlockedError: Outcome("blocked", Quota.NOT_TAKEN, logging.INFO),
+    PausedError: Outcome("paused", Quota.NOT_TAKEN, logging.INFO),
+    PlaceRefusedError: Outcome("place_refused", Quota.NOT_TAKEN, logging.INFO),
+    ModeratedError: Outcome("moderated", Quota.NOT_TAKEN, logging.INFO),
+    UnknownPictureError: Outcome("unknown_picture", Quota.NOT_TAKEN, logging.INFO),
+    InvalidRuleError: Outcome("invalid_rule", Quota.NOT_TAKEN, logging.INFO),
     UnavailableError: Outcome("unavailable", Quota.NOT_TAKEN, logging.ERROR),
     ClosingError: Outcome("closing", Quota.NOT_TAKEN, logging.INFO),
     NotCancellableError: Outcome("not_cancellable", Quota.NOT_TAKEN, logging.INFO),

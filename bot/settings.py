@@ -33,10 +33,14 @@ ENV_FILE = Path(".env")
 
 _OUR_PREFIXES = (
     *("DISCORD_", "ENGINE_", "PICTURE_", "WEB_"),
-    *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_"),
+    *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_", "MODERATION", "STRIKE"),
     *("X_API_", "X_ACCESS_", "X_POLL_", "X_DAILY_", "X_PRICES_", "X_POSTS_", "X_IGNORED_"),
+    "X_MODERATION",
 )
 _X_KEYS = ("x_api_key", "x_api_secret", "x_access_token", "x_access_token_secret")
+
+
+ModerationLevel = Literal["off", "relaxed", "standard", "strict"]
 
 
 class SettingsError(Exception):
@@ -268,6 +272,42 @@ class Settings(BaseSettings):
             le=36_500,
         ),
     ] = 365
+    moderation: Annotated[
+        ModerationLevel,
+        _setting(
+            "be off, relaxed, standard or strict",
+            "How strictly the words of requests are read, where a community has not chosen.",
+            "standard",
+        ),
+    ] = "standard"
+    x_moderation: Annotated[
+        ModerationLevel,
+        _setting(
+            "be off, relaxed, standard or strict",
+            "X: the same there, where everybody reads along.",
+            "strict",
+        ),
+    ] = "strict"
+    strikes_a_day: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (nobody is blocked) to 1000",
+            "Requests for something grave within 24 hours that block a person; 0 blocks nobody.",
+            "3",
+            ge=0,
+            le=1_000,
+        ),
+    ] = 3
+    strike_block_h: Annotated[
+        float,
+        _setting(
+            "be a number of hours from 0.01 to 8760",
+            "Hours that such a block lasts.",
+            "24",
+            ge=0.01,
+            le=8_760,
+        ),
+    ] = 24.0
     worker_name: Annotated[
         str,
         _setting(
@@ -278,7 +318,12 @@ class Settings(BaseSettings):
         ),
     ] = "bot"
     web_host: Annotated[
-        str, _setting("be 127.0.0.1, ::1 or localhost", "Where the page is served.", "127.0.0.1")
+        str,
+        _setting(
+            "be an address of this machine",
+            "Address at which the page is served; any but 127.0.0.1 needs WEB_PASSWORD.",
+            "127.0.0.1",
+        ),
     ] = "127.0.0.1"
     web_port: Annotated[
         int,
@@ -290,6 +335,23 @@ class Settings(BaseSettings):
             le=65_535,
         ),
     ] = 8_080
+    web_password: Annotated[
+        SecretStr | None,
+        _setting(
+            "have at least 12 characters",
+            "Password of the page; without one it is open to this machine only.",
+            "",
+        ),
+    ] = Field(default=None, min_length=12, validate_default=True)
+    web_admin_password: Annotated[
+        SecretStr | None,
+        _setting(
+            "have at least 12 characters",
+            "Password for /admin; without one, whoever may use the page is an admin.",
+            "",
+            min_length=12,
+        ),
+    ] = None
     engine_checkpoint: Annotated[
         Path,
         _setting(
@@ -337,6 +399,14 @@ class Settings(BaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         _setting("be DEBUG, INFO, WARNING or ERROR", "How much is logged.", "INFO"),
     ] = "INFO"
+    discord_card: Annotated[
+        Literal["gallery", "grid"],
+        _setting(
+            "be gallery or grid",
+            "Discord: gallery shows each picture by itself, grid all of them in one.",
+            "gallery",
+        ),
+    ] = "gallery"
     discord_api_base: Annotated[
         str | None,
         _setting("be an address", "For tests: a Discord REST server on this machine.", ""),
@@ -354,7 +424,10 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("engine_devices", "engine_dtype", "picture_check", mode="before")
+    @field_validator(
+        *("engine_devices", "engine_dtype", "picture_check", "moderation", "x_moderation"),
+        mode="before",
+    )
     @classmethod
     def _without_spaces_in_small_letters(cls, value: object) -> object:
         return "".join(value.lower().split()) if isinstance(value, str) else value
@@ -385,15 +458,16 @@ class Settings(BaseSettings):
             )
         return cast("dict[str, object]", tiers)
 
-    @field_validator("web_host")
+    @field_validator("web_password")
     @classmethod
-    def _only_this_machine(cls, host: str) -> str:
-        if not _is_this_machine(host):
+    def _open_to_this_machine_only(cls, password: SecretStr | None, info: Any) -> SecretStr | None:
+        host = cast("dict[str, str]", info.data).get("web_host", "")
+        if password is None and not _is_this_machine(host):
             raise ValueError(
-                "WEB_HOST must be 127.0.0.1, ::1 or localhost: the page has no login yet, so it "
-                "is served to this machine only."
+                "WEB_HOST lets others reach the page, so it needs a password: set WEB_PASSWORD to "
+                "at least 12 characters, or WEB_HOST to 127.0.0.1."
             )
-        return host
+        return password
 
     @field_validator("discord_api_base", "discord_gateway_url", "x_api_base")
     @classmethod

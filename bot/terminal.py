@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from bot import output, sentences
 from bot.jobs import Person, Platform, Submission, UndeliverableError
+from engine.api import Preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from bot.jobs import Job, Submitter
+    from bot.jobs import Job, Progress, Submitter
     from engine.api import Drawing, Drawn, DrawRequest, Queued
 
 
@@ -43,9 +44,10 @@ class TerminalDelivery:
         self._clock = clock
         self._outcome = asyncio.get_running_loop().create_future()
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:  # noqa: ARG002 # one job only
-        """Show the step."""
-        self._show(event)
+    async def show_progress(self, job: Job, event: Progress) -> None:  # noqa: ARG002 # one job only
+        """Show the step; a terminal shows no previews."""
+        if not isinstance(event, Preview):
+            self._show(event)
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:
         """Write the pictures where the person wanted them."""

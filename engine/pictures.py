@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -251,6 +251,13 @@ def draw_grid(
         cell = _resized(picture, width, height)
         grid.paste(cell, (column * step_x + empty_count * step_x // 2, row * step_y))
     return np.asarray(grid)
+
+
+def grid_of(pngs: Sequence[bytes]) -> bytes:
+    """Lay PNGs of ours, of one request, out in a grid: a PNG that says the same of itself."""
+    info = read_info(pngs[0])
+    grid = draw_grid([_pixels(png) for png in pngs])
+    return encode_png(grid, None if info is None else replace(info, index=None))
 
 
 def _common_size(pictures: Sequence[NDArray[np.uint8]]) -> tuple[int, int]:

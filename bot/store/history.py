@@ -14,16 +14,17 @@ from sqlalchemy import delete, insert, select, tuple_
 from bot.store.quotas import day_of
 from bot.store.rows import BOT_ACCOUNT, job_of
 from bot.store.tables import FINISHED, accounts, jobs, pictures
+from engine.api import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from sqlalchemy import Select
+    from sqlalchemy import Row, Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from bot.jobs import Job, JobId, Person
-    from engine.api import Picture
+    from engine.api import DrawRequest, Picture
 
 PURGED_TOGETHER: Final = 500
 
@@ -36,11 +37,13 @@ class KeptPicture:
         rank: From 1, the best.
         index: Which of the request's candidates it is.
         score: CLIP's logit.
+        verdict: Whether it may be shown openly: who paints it again does not look anew.
     """
 
     rank: int
     index: int
     score: float
+    verdict: Verdict = Verdict.SAFE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,21 @@ class Past:
     pictures: tuple[KeptPicture, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptTokens:
+    """What a delivered picture can be painted from again.
+
+    Attributes:
+        request: What its job asked for, with the seed.
+        index: Which of the request's candidates it is.
+        tokens: Its image tokens.
+    """
+
+    request: DrawRequest
+    index: int
+    tokens: tuple[int, ...]
+
+
 async def keep(connection: AsyncConnection, job_id: JobId, drawn: Sequence[Picture]) -> None:
     """Keep the pictures of a job, best first."""
     if drawn:
@@ -67,6 +85,7 @@ async def keep(connection: AsyncConnection, job_id: JobId, drawn: Sequence[Pictu
                 "rank": rank,
                 "candidate": picture.index,
                 "score": picture.score,
+                "verdict": picture.verdict,
                 "tokens": packed(picture.tokens),
             }
             for rank, picture in enumerate(drawn, start=1)
@@ -78,23 +97,33 @@ async def past_of(
     connection: AsyncConnection, person: Person, *, limit: int, before: JobId | None
 ) -> list[Past]:
     """The newest jobs of somebody, or those that came before one of them."""
-    rows = (await connection.execute(history_query(person, limit=limit, before=before))).all()
+    query = history_query(person, limit=limit, before=before)
+    return await with_pictures(connection, (await connection.execute(query)).all())
+
+
+async def with_pictures(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Past]:
+    """These rows of jobs, with what was delivered of each."""
     kept: dict[str, list[KeptPicture]] = {row.id: [] for row in rows}
     for row in await connection.execute(pictures_query(list(kept))):
-        kept[row.job_id].append(KeptPicture(rank=row.rank, index=row.candidate, score=row.score))
+        kept[row.job_id].append(_kept(row))
     return [
         Past(job=job_of(row), finished_at=row.finished_at, pictures=tuple(kept[row.id]))
         for row in rows
     ]
 
 
-async def tokens_of(
-    connection: AsyncConnection, job_id: JobId, rank: int
-) -> tuple[int, ...] | None:
-    """The image tokens of a delivered picture, while it is kept."""
-    query = select(pictures.c.tokens).where(pictures.c.job_id == job_id, pictures.c.rank == rank)
-    blob = await connection.scalar(query)
-    return None if blob is None else unpacked(blob)
+async def tokens_of(connection: AsyncConnection, job_id: JobId, rank: int) -> KeptTokens | None:
+    """What a delivered picture can be painted from, while it is kept."""
+    query = (
+        select(jobs, pictures.c.candidate, pictures.c.tokens)
+        .join(pictures, pictures.c.job_id == jobs.c.id)
+        .where(jobs.c.id == job_id, pictures.c.rank == rank)
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    request = job_of(row).submission.request
+    return KeptTokens(request=request, index=row.candidate, tokens=unpacked(row.tokens))
 
 
 async def purge_jobs(connection: AsyncConnection, finished_before: datetime) -> int:
@@ -141,10 +170,22 @@ def history_query(person: Person, *, limit: int, before: JobId | None) -> Select
     return query.where(age < mark)
 
 
+def _kept(row: Row[Any]) -> KeptPicture:
+    return KeptPicture(
+        rank=row.rank, index=row.candidate, score=row.score, verdict=Verdict(row.verdict)
+    )
+
+
 def pictures_query(job_ids: Sequence[str]) -> Select[Any, Any, Any, Any]:
     """The pictures of these jobs, best first."""
     return (
-        select(pictures.c.job_id, pictures.c.rank, pictures.c.candidate, pictures.c.score)
+        select(
+            pictures.c.job_id,
+            pictures.c.rank,
+            pictures.c.candidate,
+            pictures.c.score,
+            pictures.c.verdict,
+        )
         .where(pictures.c.job_id.in_(job_ids))
         .order_by(pictures.c.job_id, pictures.c.rank)
     )

@@ -67,12 +67,31 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """All limits that an admin has set."""
+    """All limits that an admin has set.
+
+    Attributes:
+        person: Of everybody.
+        community: Of each community.
+        bot: Of all together.
+        tiers: Other limits, by name.
+        narrowing: What the community of a request has set itself.
+    """
 
     person: Limits = Limits()
     community: Limits = Limits()
     bot: Limits = Limits()
     tiers: Mapping[str, Tier] = field(default_factory=dict[str, Tier])
+    narrowing: Limits = Limits()
+
+    def narrowed(self, *, daily_count: int | None, jobs_count: int | None) -> Rules:
+        """These rules for a community that has set itself limits of its own.
+
+        They make its limits narrower and never wider, whatever tier it has; only who is
+        free of all limits is free of them too.
+        """
+        if daily_count is None and jobs_count is None:
+            return self
+        return replace(self, narrowing=Limits(daily_count=daily_count, jobs_count=jobs_count))
 
     def limits(
         self, *, person_tiers: Iterable[str], community_tier: str | None
@@ -82,14 +101,17 @@ class Rules:
         Tiers that are not defined (any more) count for nothing.
         """
         of_community = [] if community_tier is None else [community_tier]
-        names = {*person_tiers, *of_community}
-        if UNLIMITED in names:
+        own = {*person_tiers}
+        names = {*own, *of_community}
+        if UNLIMITED in own:
             return dict.fromkeys(Scope, Limits())
+        if UNLIMITED in names:
+            return {**dict.fromkeys(Scope, Limits()), Scope.COMMUNITY: self.narrowing}
         tiers = [self.tiers[name] for name in names if name in self.tiers]
         wide = [self.tiers[name].community for name in of_community if name in self.tiers]
         return {
             Scope.PERSON: widest([self.person, *(tier.person for tier in tiers)]),
-            Scope.COMMUNITY: widest([self.community, *wide]),
+            Scope.COMMUNITY: narrower(widest([self.community, *wide]), self.narrowing),
             Scope.BOT: self.bot,
         }
 
@@ -166,6 +188,19 @@ def widest(several: Iterable[Limits]) -> Limits:
         refill_s=min(each.refill_s for each in limits),
         jobs_count=_widest_count(each.jobs_count for each in limits),
     )
+
+
+def narrower(limits: Limits, own: Limits) -> Limits:
+    """``limits``, but no more pictures a day and no more jobs at once than ``own``."""
+    return replace(
+        limits,
+        daily_count=_narrower_count(limits.daily_count, own.daily_count),
+        jobs_count=_narrower_count(limits.jobs_count, own.jobs_count),
+    )
+
+
+def _narrower_count(one: int | None, other: int | None) -> int | None:
+    return min((count for count in (one, other) if count is not None), default=None)
 
 
 def _widest_count(counts: Iterable[int | None]) -> int | None:

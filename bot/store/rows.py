@@ -115,6 +115,7 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "options": asdict(request.options),
         "keep": list(request.keep),
         "preview": request.preview,
+        "strict": request.strict,
         "address": dict(submission.address),
         "state": job.state,
         "attempt_count": job.attempt_count,
@@ -126,6 +127,9 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "worker": worker,
         "line": line_of(submission.person, submission.community),
         "turn": turn,
+        "channel": submission.channel,
+        "origin": submission.origin,
+        "is_soft": submission.is_soft,
     }
 
 
@@ -143,9 +147,13 @@ def job_of(row: Row[Any]) -> Job:
                 options=SamplingOptions(**row.options),
                 keep=tuple(row.keep),
                 preview=row.preview,
+                strict=row.strict,
             ),
             address=row.address,
             community=row.community,
+            channel=row.channel,
+            origin=row.origin,
+            is_soft=row.is_soft,
         ),
         state=JobState(row.state),
         attempt_count=row.attempt_count,

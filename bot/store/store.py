@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, update
 
 from bot.jobs import Job, JobId, JobState, Person, Platform, Scope, Submission
-from bot.store import history, quotas, statements, x_pruning
+from bot.store import history, quotas, retention, statements
 from bot.store.acceptance import Acceptance, Wish
+from bot.store.archive import Archive
 from bot.store.database import Database
 from bot.store.errors import IllegalMoveError
+from bot.store.house_records import HouseRecords
 from bot.store.ledger import Ledger
+from bot.store.overview import Overview
+from bot.store.people_records import PeopleRecords
+from bot.store.privacy import Privacy
 from bot.store.quotas import Limits, Rules
-from bot.store.rows import account_id, accounts_of, job_of
-from bot.store.tables import cursors, jobs
+from bot.store.rows import accounts_of, job_of
+from bot.store.tables import cursors
 from bot.store.x_records import XRecords
 
 if TYPE_CHECKING:
@@ -26,16 +30,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.store.history import Past
     from bot.store.quotas import Standing
     from engine.api import Picture
 
 DEFAULT_WORKER: Final = "bot"
 """The name of the process where there is only one; migration 0003 knows it too."""
-
-# An account says nothing once its day is over and its bucket is full; the slowest bucket that
-# can be set (bot.settings) is full long before.
-UNUSED_FOR: Final = timedelta(days=30)
 
 
 class Store:
@@ -43,11 +42,21 @@ class Store:
 
     Every method may raise ``StoreError``: the database failed, and the transaction was
     undone.
+
+    Attributes:
+        archive: Questions about jobs of the past and those that wait.
+        house: What admins decide.
+        people: What is kept about people besides their jobs.
+        privacy: All that is kept about somebody.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._acceptance = Acceptance(database)
+        self.archive = Archive(database)
+        self.house = HouseRecords(database)
+        self.people = PeopleRecords(database, self.house)
+        self.privacy = Privacy(database)
 
     def __repr__(self) -> str:
         return f"<Store {self._database.url.render_as_string(hide_password=True)}>"
@@ -70,6 +79,11 @@ class Store:
     def x(self) -> XRecords:
         """The tables of the X adapter, in the same database."""
         return XRecords(self._database)
+
+    @property
+    def overview(self) -> Overview:
+        """Who waits for what, across all people."""
+        return Overview(self._database)
 
     # -------------------------------------------------------------------- the life of a job
 
@@ -195,13 +209,13 @@ class Store:
         del now  # it is finished when the person has been told
 
         async def use_case(connection: AsyncConnection) -> Job:
-            values = {
-                "error": reason,
-                "error_label": label or None,
-                "attempt_count": jobs.c.attempt_count + 1,
-            }
             row = await statements.finish(
-                connection, job_id, JobState.APOLOGISING, kept_count=0, values=values
+                connection,
+                job_id,
+                JobState.APOLOGISING,
+                kept_count=0,
+                values={"error": reason, "error_label": label or None},
+                counted="attempt_count",
             )
             return _before_this_attempt(job_of(row))
 
@@ -309,54 +323,17 @@ class Store:
         """Pictures of everybody that were to come when a job was accepted here last."""
         return self._acceptance.open_picture_count
 
-    async def history(
-        self, person: Person, *, limit: int = 20, before: JobId | None = None
-    ) -> list[Past]:
-        """The newest jobs of somebody, newest first; or those older than the job ``before``."""
-
-        async def use_case(connection: AsyncConnection) -> list[Past]:
-            return await history.past_of(connection, person, limit=limit, before=before)
-
-        return await self._database.read(use_case)
-
-    async def picture_tokens(self, job_id: JobId, rank: int) -> tuple[int, ...] | None:
-        """The image tokens of a delivered picture (1 is the best), while it is kept."""
-        return await self._database.read(
-            lambda connection: history.tokens_of(connection, job_id, rank)
-        )
-
     async def purge(self, *, finished_before: datetime | None, now: datetime) -> int:
-        """Forget old jobs with their pictures, old mentions, and accounts that nobody uses.
+        """Forget what was kept long enough, and complete erasures; return how many jobs went.
 
         Args:
             finished_before: Of which jobs and mentions; ``None`` keeps them all.
             now: The present (aware).
-
-        Returns:
-            How many jobs. They go in small transactions, so that nobody waits long.
         """
-        await self._database.write(
-            lambda connection: history.purge_accounts(connection, now, unused_for=UNUSED_FOR)
-        )
-        gone_count = 0
-        if finished_before is not None:
-            while count := await self._database.write(
-                lambda connection: history.purge_jobs(connection, finished_before)
-            ):
-                gone_count += count
-            await self._purge_mentions(finished_before, now)
-        return gone_count
+        await self.privacy.complete(now=now)
+        return await retention.purge(self._database, finished_before=finished_before, now=now)
 
-    async def _purge_mentions(self, settled_before: datetime, now: datetime) -> None:
-        while await self._database.write(
-            lambda connection: x_pruning.purge_mentions(connection, settled_before, now)
-        ):
-            pass
-        await self._database.write(
-            lambda connection: x_pruning.purge_people(connection, settled_before)
-        )
-
-    # -------------------------------------------------------------------- limits and grants
+    # ------------------------------------------------------------------------------- limits
 
     async def allowance_left(
         self, person: Person, *, now: datetime, allowance_count: int
@@ -390,28 +367,6 @@ class Store:
 
         return await self._database.read(use_case)
 
-    async def grant_tier(
-        self, platform: Platform, scope: Scope, of: str, tier: str | None, *, now: datetime
-    ) -> None:
-        """Give a person or a community a tier that stays; ``None`` takes it away again.
-
-        Args:
-            platform: Where they are.
-            scope: ``PERSON`` or ``COMMUNITY``.
-            of: Their id.
-            tier: Its name in the settings, or ``"unlimited"``.
-            now: The present (aware).
-        """
-
-        async def use_case(connection: AsyncConnection) -> None:
-            ledger = await Ledger.open(connection)
-            id_ = account_id(scope, platform, of)
-            await ledger.load([id_])
-            ledger.put(replace(ledger.holder(id_, platform, now), tier=tier))
-            await ledger.write()
-
-        await self._database.write(use_case)
-
     # ------------------------------------------------------------------------------ cursors
 
     async def read_cursor(self, name: str) -> str | None:
@@ -437,8 +392,8 @@ class Store:
 
     async def _count_attempt(self, job_id: JobId, to: JobState, **values: Any) -> Job:
         async def use_case(connection: AsyncConnection) -> Job:
-            counted = {"attempt_count": jobs.c.attempt_count + 1, **values}
-            return job_of(await statements.move(connection, job_id, to, counted))
+            moved = statements.move(connection, job_id, to, values, counted="attempt_count")
+            return job_of(await moved)
 
         return _before_this_attempt(await self._database.write(use_case))
 

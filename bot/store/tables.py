@@ -94,6 +94,12 @@ jobs = Table(
     # The account whose line it waits in, and its turn there: see bot.store.lines.
     Column("line", String(300), nullable=False),
     Column("turn", BigInteger, nullable=False),
+    # Where in the community it was asked, and the job that it goes on with.
+    Column("channel", String(255)),
+    Column("origin", String(32)),
+    # Whether its words call for care, and whether its pictures are looked at strictly.
+    Column("is_soft", Boolean, nullable=False, server_default=false()),
+    Column("strict", Boolean, nullable=False, server_default=false()),
     # The same event of a platform never makes a second job.
     UniqueConstraint("platform", "event_id"),
 )
@@ -172,6 +178,8 @@ pictures = Table(
     Column("candidate", Integer, nullable=False),
     Column("score", Double, nullable=False),
     Column("tokens", LargeBinary, nullable=False),
+    # What the look at it said, an engine.api.Verdict.
+    Column("verdict", String(16), nullable=False, server_default="safe"),
 )
 
 cursors = Table(

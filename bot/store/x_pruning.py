@@ -11,12 +11,23 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import BigInteger, cast, delete, exists, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    cast,
+    delete,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    update,
+)
 
 from bot.jobs import Platform
 from bot.store.quotas import day_of
 from bot.store.tables import UNFINISHED, cursors, jobs
-from bot.store.x_statements import CURSOR
+from bot.store.x_statements import CURSOR, drop_waiting
 from bot.store.x_states import OPEN, MentionState
 from bot.store.x_tables import x_attempts, x_gaps, x_mentions, x_people
 
@@ -40,8 +51,11 @@ async def purge_mentions(
     connection: AsyncConnection, settled_before: datetime, now: datetime
 ) -> int:
     """Forget some mentions that were settled before then, with their attempts; say how many."""
-    rows = await connection.execute(old_query(min(settled_before, now - LEAST_AGE)))
-    old = [row.root_id for row in rows]
+    return await _forget(connection, old_query(min(settled_before, now - LEAST_AGE)))
+
+
+async def _forget(connection: AsyncConnection, some: Select[int]) -> int:
+    old = [row.root_id for row in await connection.execute(some)]
     await connection.execute(delete(x_attempts).where(x_attempts.c.root_id.in_(old)))
     await connection.execute(delete(x_mentions).where(x_mentions.c.root_id.in_(old)))
     return len(old)
@@ -57,6 +71,29 @@ async def purge_people(connection: AsyncConnection, settled_before: datetime) ->
             or_(x_people.c.told_on.is_(None), x_people.c.told_on < day_of(before)),
         )
     )
+
+
+async def erase_author(connection: AsyncConnection, author_id: str, now: datetime) -> None:
+    """Answer nothing more that waits, and forget an author as far as nothing follows from it.
+
+    Who said "stop", or has blocked the account, must not be written to.
+    """
+    await drop_waiting(connection, author_id, now)
+    his = x_people.c.author_id == author_id
+    matters = or_(x_people.c.opted_out_at.is_not(None), x_people.c.blocked_until > now)
+    await connection.execute(update(x_people).where(his).values(told_on=None))
+    await connection.execute(delete(x_people).where(his, not_(func.coalesce(matters, false()))))
+
+
+async def erase_mentions(
+    connection: AsyncConnection, author_id: str, seen_before: datetime, now: datetime
+) -> None:
+    """Forget an author's mentions of before then. The ids that a read can reach stay until then."""
+    old = old_query(now - LEAST_AGE).where(
+        x_mentions.c.author_id == author_id, x_mentions.c.seen_at <= seen_before
+    )
+    while await _forget(connection, old):
+        pass
 
 
 def old_query(settled_before: datetime) -> Select[int]:

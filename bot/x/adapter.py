@@ -11,6 +11,7 @@ from bot import sentences
 from bot.clock import utc_now
 from bot.jobs import DeliveryError, UndeliverableError
 from bot.store.x_states import OPEN, NewMention
+from bot.tasks import Tasks
 from bot.x.api import (
     MAX_ALT_TEXT_CHARS,
     Account,
@@ -29,20 +30,19 @@ from bot.x.pictures import for_timeline
 from bot.x.polling import MentionPoll
 from bot.x.replies import Answer
 from bot.x.sweep import sweep_forever
-from bot.x.tasks import Tasks
 from bot.x.walks import IncompleteWalkError
-from engine.api import EngineBusyError
+from engine.api import EngineBusyError, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from bot.jobs import Cursors, Job, Submitter
+    from bot.jobs import Cursors, Job, Progress, Submitter
     from bot.store.x_records import XRecords
     from bot.x.api import XApi
     from bot.x.config import XConfig
     from bot.x.polling import Polled
-    from engine.api import Drawing, Drawn, Queued
+    from engine.api import Drawn
 
     Connect = Callable[[], XApi]
     Through = Callable[[Callable[[], Awaitable[Account]]], Awaitable[Account]]
@@ -294,8 +294,8 @@ class XAdapter:
 
     # --- from the service to the reply
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
-        """Do nothing: on X every word is a post of its own."""
+    async def show_progress(self, job: Job, event: Progress) -> None:
+        """Do nothing, not even for a preview: on X every word is a post of its own."""
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:
         """Reply to the mention with the grid of pictures.
@@ -312,6 +312,7 @@ class XAdapter:
             picture=for_timeline(drawn.grid_png),
             alt_text=sentences.x_alt_text(prompt, picture_count, limit_chars=MAX_ALT_TEXT_CHARS),
             sentence=sentences.x_answer(picture_count),
+            is_sensitive=job.submission.is_soft or drawn.verdict is not Verdict.SAFE,
         )
         await self._post(root_id, answer)
 

@@ -32,8 +32,8 @@ from tests.support.scripted_engine import ScriptedEngine, drawn
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from bot.jobs import Job
-    from engine.api import DrawEvent, Drawing, Drawn, Queued
+    from bot.jobs import Job, Progress
+    from engine.api import DrawEvent, Drawn
 
 PEOPLE: Final = 2_000
 COMMUNITIES: Final = 50
@@ -67,7 +67,7 @@ class SilentDelivery:
     def __init__(self) -> None:
         self.delivered_count = 0
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+    async def show_progress(self, job: Job, event: Progress) -> None:
         """Show nothing."""
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.jobs import Job, JobId, Submission
-    from engine.api import DrawEvent, Drawing, Drawn, DrawRequest, Queued
+    from engine.api import DrawEvent, Drawn, DrawRequest
 
 ALLOWANCE = 9
 NEVER = 1_000
@@ -102,7 +102,7 @@ class FusedDelivery:
         self._wall = wall
         self._fuse = fuse
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+    async def show_progress(self, job: Job, event: Progress) -> None:
         del job, event
         await self._fuse.point()
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bot.jobs import Json
+    from bot.jobs import JobId, Json
 
 _event_numbers = count(1)
 
@@ -34,6 +34,9 @@ def submission(
     preview: bool = False,
     community: str | None = None,
     tiers: frozenset[str] = frozenset(),
+    channel: str | None = None,
+    origin: JobId | None = None,
+    is_soft: bool = False,
 ) -> Submission:
     """A submission of an event of its own, unless ``event_id`` says which."""
     return Submission(
@@ -50,6 +53,9 @@ def submission(
         address=address or {},
         community=community,
         tiers=tiers,
+        channel=channel,
+        origin=origin,
+        is_soft=is_soft,
     )
 
 

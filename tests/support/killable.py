@@ -27,9 +27,9 @@ from tests.support.scripted_engine import ScriptedEngine
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
-    from bot.jobs import Job
+    from bot.jobs import Job, Progress
     from bot.store import Rules
-    from engine.api import DrawEvent, Drawing, Drawn, Queued
+    from engine.api import DrawEvent, Drawn
 
 NEVER = 10**9
 
@@ -172,7 +172,7 @@ class WallDelivery:
     def __init__(self, wall: Connection) -> None:
         self._wall = wall
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+    async def show_progress(self, job: Job, event: Progress) -> None:
         """Show nothing."""
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:

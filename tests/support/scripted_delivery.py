@@ -7,8 +7,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bot.jobs import Job
-    from engine.api import Drawing, Drawn, Queued
+    from bot.jobs import Job, Progress
+    from engine.api import Drawn
 
 
 class ScriptedDelivery:
@@ -20,7 +20,7 @@ class ScriptedDelivery:
     """
 
     def __init__(self) -> None:
-        self.progress: list[Queued | Drawing] = []
+        self.progress: list[Progress] = []
         self.attempts: list[Job] = []
         self.delivered: list[tuple[Job, Drawn]] = []
         self.apologies: list[tuple[Job, Exception]] = []
@@ -32,7 +32,7 @@ class ScriptedDelivery:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def show_progress(self, job: Job, event: Queued | Drawing) -> None:
+    async def show_progress(self, job: Job, event: Progress) -> None:
         del job
         self.progress.append(event)
         if self.progress_error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.flow import retry_pauses_s
 from bot.jobs import (
     ClosingError,
     DeliveryError,
@@ -23,10 +24,17 @@ from bot.jobs import (
     UndeliverableError,
 )
 from bot.sentences import explain
-from bot.service import FORGOTTEN_AFTER, Service, retry_pauses_s
+from bot.service import FORGOTTEN_AFTER, Service
 from bot.store import Limits, Rules, Store
 from bot.store.database import Database
-from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
+from engine.api import (
+    Drawing,
+    DrawingFailedError,
+    EngineBusyError,
+    EngineClosedError,
+    Preview,
+    Queued,
+)
 from tests.support.broken_database import allow_states, forbid_state
 from tests.support.clock import Clock
 from tests.support.factories import database_url, person, submission
@@ -72,8 +80,9 @@ class House:
     async def crash(self) -> None:
         """Let the process die without a word: what it was doing stands still for ever."""
         dead = self.service
-        for task in [*dead._running.values(), *dead._background]:  # pyright: ignore[reportPrivateUsage] # no process ends so
+        for task in dead._running.values():  # pyright: ignore[reportPrivateUsage] # no process ends so
             task.cancel()
+        await dead._background.close()  # pyright: ignore[reportPrivateUsage] # as above
         await dead._feeder.close()  # pyright: ignore[reportPrivateUsage] # as above
         self.begin_anew()
         await self.service.start()
@@ -132,11 +141,12 @@ async def test_progress_is_shown_while_a_job_is_drawn(house: House) -> None:
     ]
 
 
-async def test_previews_are_not_shown_as_progress(house: House) -> None:
+async def test_a_preview_is_shown_to_those_who_asked_for_it(house: House) -> None:
     await house.service.submit(submission(preview=True))
     await house.all_done()
 
-    assert len(house.delivery.progress) == 3
+    kinds = [type(event) for event in house.delivery.progress]
+    assert kinds == [Queued, Drawing, Preview, Drawing]
     assert len(house.delivery.delivered) == 1
 
 
@@ -814,9 +824,11 @@ async def test_delivered_pictures_are_kept_with_their_tokens(house: House) -> No
     job = await house.service.submit(submission(picture_count=2))
     await house.all_done()
 
-    (past,) = await house.store.history(person())
+    (past,) = await house.store.archive.history(person())
     assert [(picture.rank, picture.index) for picture in past.pictures] == [(1, 1), (2, 0)]
-    assert await house.store.picture_tokens(job.id, 1) == (1,) * 64
+    kept = await house.store.archive.tokens(job.id, 1)
+    assert kept is not None
+    assert kept.tokens == (1,) * 64
 
 
 async def test_old_jobs_are_forgotten_at_the_start(house: House) -> None:
@@ -834,5 +846,5 @@ async def test_old_jobs_are_forgotten_at_the_start(house: House) -> None:
     await house.service.start()
 
     async with asyncio.timeout(20):
-        while await house.store.history(person()):  # noqa: ASYNC110 - nothing tells of it
+        while await house.store.archive.history(person()):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0.002)

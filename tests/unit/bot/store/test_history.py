@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.jobs import DuplicateEventError, JobId, JobState, Platform, Scope
 from bot.store import KeptPicture, Rules
 from bot.store.history import PURGED_TOGETHER, packed, unpacked
+from bot.store.house import Grant
 from bot.store.tables import jobs, pictures
 from engine.api import Picture
 from tests.support.audit import leaks
@@ -40,9 +41,14 @@ async def delivered(store: Store, *, at: datetime = NOON, event_id: str | None =
     return job
 
 
-@given(tokens=st.lists(st.integers(0, 2**16 - 1)).map(tuple))
-def test_tokens_come_back_as_they_were(tokens: tuple[int, ...]) -> None:
-    assert unpacked(packed(tokens)) == tokens
+async def tokens(store: Store, job_id: JobId, rank: int) -> tuple[int, ...] | None:
+    kept = await store.archive.tokens(job_id, rank)
+    return kept and kept.tokens
+
+
+@given(before=st.lists(st.integers(0, 2**16 - 1)).map(tuple))
+def test_tokens_come_back_as_they_were(before: tuple[int, ...]) -> None:
+    assert unpacked(packed(before)) == before
 
 
 def test_a_picture_of_256_tokens_is_512_bytes_low_byte_first() -> None:
@@ -55,10 +61,10 @@ def test_a_picture_of_256_tokens_is_512_bytes_low_byte_first() -> None:
 async def test_what_was_delivered_can_be_drawn_again_without_its_file(store: Store) -> None:
     job = await delivered(store)
 
-    assert await store.picture_tokens(job.id, 1) == TOKENS
-    assert await store.picture_tokens(job.id, 2) == TOKENS
-    assert await store.picture_tokens(job.id, 3) is None
-    assert await store.picture_tokens(JobId("nobody"), 1) is None
+    assert await tokens(store, job.id, 1) == TOKENS
+    assert await tokens(store, job.id, 2) == TOKENS
+    assert await tokens(store, job.id, 3) is None
+    assert await tokens(store, JobId("nobody"), 1) is None
 
 
 async def test_the_history_tells_of_each_job_newest_first(store: Store) -> None:
@@ -66,7 +72,7 @@ async def test_the_history_tells_of_each_job_newest_first(store: Store) -> None:
     new = await store.accept(submission(), now=NOON + timedelta(hours=1))
     await store.accept(submission(by=person("bob")), now=NOON)
 
-    past = await store.history(person())
+    past = await store.archive.history(person())
 
     assert [entry.job.id for entry in past] == [new.id, old.id]
     assert [entry.finished_at for entry in past] == [None, NOON]
@@ -84,10 +90,10 @@ async def test_the_history_can_be_read_page_by_page(store: Store) -> None:
     ]
 
     seen: list[JobId] = []
-    page = await store.history(person(), limit=2)
+    page = await store.archive.history(person(), limit=2)
     while page:
         seen += [entry.job.id for entry in page]
-        page = await store.history(person(), limit=2, before=seen[-1])
+        page = await store.archive.history(person(), limit=2, before=seen[-1])
 
     assert sorted(seen) == sorted(job.id for job in sent)
     assert len(seen) == 5
@@ -105,9 +111,10 @@ async def test_old_jobs_are_forgotten_with_their_pictures_and_no_others(
 
     assert gone_count == 1
     assert await store.job(old.id) is None
-    assert await store.picture_tokens(old.id, 1) is None
+    assert await tokens(store, old.id, 1) is None
     assert await database.read(picture_count) == 2
-    assert {entry.job.id for entry in await store.history(person())} == {kept.id, waiting.id}
+    left = await store.archive.history(person())
+    assert {entry.job.id for entry in left} == {kept.id, waiting.id}
 
 
 async def picture_count(connection: AsyncConnection) -> int:
@@ -121,7 +128,7 @@ async def test_more_old_jobs_than_fit_one_transaction_are_all_forgotten(
     await database.write(lambda c: copy_job(c, first.id, PURGED_TOGETHER + 1))
 
     assert await store.purge(finished_before=NOON + timedelta(1), now=NOON) == PURGED_TOGETHER + 2
-    assert await store.history(person()) == []
+    assert await store.archive.history(person()) == []
 
 
 async def copy_job(connection: AsyncConnection, job_id: JobId, count: int) -> None:
@@ -144,7 +151,11 @@ async def test_accounts_that_are_in_use_or_have_a_tier_are_kept(
     await store.accept(submission(by=person("open")), now=long_ago)
     idle = await store.accept(submission(by=person("idle")), now=long_ago)
     await store.abandon(idle.id, now=long_ago)
-    await store.grant_tier(Platform.DISCORD, Scope.PERSON, "friend", "friend", now=long_ago)
+    await store.house.grant(
+        Grant(platform=Platform.DISCORD, scope=Scope.PERSON, of="friend", tier="friend"),
+        by="admin",
+        now=long_ago,
+    )
 
     await store.purge(finished_before=None, now=NOON)
 

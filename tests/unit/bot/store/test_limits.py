@@ -21,6 +21,7 @@ from bot.jobs import (
     TooManyJobsError,
 )
 from bot.store import UNLIMITED, Limits, Rules, Store, Tier
+from bot.store.house import Grant
 from tests.support.audit import leaks
 from tests.support.clock import NOON
 from tests.support.factories import person, submission
@@ -40,6 +41,11 @@ async def accept(
     store: Store, wanted: Submission, rules: Rules, now: datetime = NOON, worker: str | None = None
 ) -> Job:
     return await store.accept(wanted, now=now, rules=rules, worker=worker)
+
+
+async def grant(store: Store, scope: Scope, of: str, tier: str | None) -> None:
+    given = Grant(platform=Platform.DISCORD, scope=scope, of=of, tier=tier)
+    await store.house.grant(given, by="admin", now=NOON)
 
 
 async def refusal(store: Store, wanted: Submission, rules: Rules) -> RefusedError:
@@ -151,16 +157,16 @@ async def test_a_tier_by_role_counts_where_the_role_is(store: Store) -> None:
 
 
 async def test_a_tier_by_grant_stays_until_it_is_taken_away(store: Store) -> None:
-    await store.grant_tier(Platform.DISCORD, Scope.PERSON, "ada", "friend", now=NOON)
+    await grant(store, Scope.PERSON, "ada", "friend")
     await accept(store, submission(picture_count=5), TIERED)
 
-    await store.grant_tier(Platform.DISCORD, Scope.PERSON, "ada", None, now=NOON)
+    await grant(store, Scope.PERSON, "ada", None)
 
     assert isinstance(await refusal(store, submission(picture_count=1), TIERED), OverQuotaError)
 
 
 async def test_a_tier_of_a_community_counts_for_all_who_ask_there(store: Store) -> None:
-    await store.grant_tier(Platform.DISCORD, Scope.COMMUNITY, "guild", "friend", now=NOON)
+    await grant(store, Scope.COMMUNITY, "guild", "friend")
 
     await accept(store, submission(picture_count=6, community="guild"), TIERED)
 
@@ -172,7 +178,7 @@ async def test_who_is_unlimited_is_counted_and_never_refused(
     store: Store, database: Database
 ) -> None:
     rules = Rules(person=Limits(daily_count=1, jobs_count=1), bot=Limits(jobs_count=1))
-    await store.grant_tier(Platform.DISCORD, Scope.PERSON, "ada", UNLIMITED, now=NOON)
+    await grant(store, Scope.PERSON, "ada", UNLIMITED)
 
     for _ in range(3):
         await accept(store, submission(picture_count=16), rules)
@@ -233,6 +239,38 @@ def within_limits(jobs: Sequence[Job]) -> list[str]:
         for account in pictures
         if pictures[account] > most[account[0]][0] or open_jobs[account] > most[account[0]][1]
     ]
+
+
+async def test_two_hundred_requests_at_once_do_not_exceed_what_a_community_has_set_itself(
+    store: Store, database: Database
+) -> None:
+    narrow = Rules(
+        community=Limits(daily_count=500),
+        tiers={"friend": Tier(person=Limits(), community=Limits())},
+    ).narrowed(daily_count=60, jobs_count=25)
+    wanted = [
+        submission(
+            by=person(f"p{number}"),
+            community=f"g{number % 2}",
+            picture_count=1 + number % 5,
+            tiers=frozenset({"friend"} if number % 3 else ()),
+        )
+        for number in range(200)
+    ]
+
+    results = await asyncio.gather(
+        *(accept(store, each, narrow) for each in wanted), return_exceptions=True
+    )
+
+    jobs = [result for result in results if not isinstance(result, BaseException)]
+    refusals = [result for result in results if isinstance(result, OverQuotaError)]
+    assert len(jobs) + len(refusals) == 200
+    assert {error.scope for error in refusals} == {Scope.COMMUNITY}
+    for community in ("g0", "g1"):
+        here = [job for job in jobs if job.submission.community == community]
+        assert len(here) <= 25
+        assert 56 <= sum(count_of(job) for job in here) <= 60
+    assert await leaks(database) == []
 
 
 async def test_everything_at_once_leaks_nothing(store: Store, database: Database) -> None:
