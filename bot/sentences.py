@@ -38,10 +38,11 @@ from engine.api import (
     EngineClosedError,
     EngineError,
     InvalidRequestError,
+    PicturesWithheldError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from bot.phrases import Phrase, Say
@@ -282,6 +283,8 @@ REASONS: Final[Mapping[str, Phrase]] = {
     "reason_crashed": "The bot broke down twice while it drew this, so it has given up. "
     "Try other words or another seed. " + NOTHING_TAKEN,
     "reason_failed": "The pictures could not be drawn. Please try again. " + NOTHING_TAKEN,
+    "reason_withheld": "The pictures were drawn, but the bot takes them for ones that should not "
+    "be shown. Try other words or another seed. " + NOTHING_TAKEN,
     "reason_invalid": "{told}",
     "reason_checkpoint": "The bot cannot draw at the moment because its model is not usable. "
     "Its admin finds the reason in the log. " + NOTHING_TAKEN,
@@ -320,6 +323,7 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
     EngineBusyError: _engine_busy,
     EngineClosedError: "reason_postponed",
     DrawingFailedError: "reason_failed",
+    PicturesWithheldError: "reason_withheld",
     DeliveryError: "reason_not_delivered",
     UndeliverableError: "reason_undeliverable",
     Exception: "reason_unforeseen",
@@ -446,12 +450,38 @@ WEB_NOT_A_COUNT: Final = "The number of pictures must be a whole number."
 WEB_NOT_A_SEED: Final = "The seed must be a whole number; leave it out for a random one."
 WEB_NO_SUCH_JOB: Final = "There are no pictures under this address. Start a new drawing instead."
 WEB_NO_SUCH_PAGE: Final = "There is nothing under this address."
+WEB_CANCELLED: Final = f"You gave this one up before it was drawn. {NOTHING_TAKEN}"
+WEB_LONG_FAILED: Final = f"This one could not be drawn. {NOTHING_TAKEN}"
 WEB_TOO_LONG: Final = "That is far too long: say in a few words what to draw."
 
 
-def web_unknown_option(name: str) -> str:
-    """Refuse an option that the page does not have."""
-    return f"There is no option {name!r}: use prompt, pictures, seed and request_id."
+WEB_LOGIN_NEEDED: Final = (
+    "Log in first: open /login in a browser, or send the password as Authorization: Bearer."
+)
+WEB_ADMIN_NEEDED: Final = "Only an admin may do this: log in with the password for admins."
+WEB_NO_PASSWORD: Final = "Type the password."  # noqa: S105 # a sentence about it
+WEB_WRONG_PASSWORD: Final = "This is not the password. Try again."  # noqa: S105 # as above
+
+
+def web_too_many_attempts(wait_s: float) -> str:
+    """Refuse any password for a while."""
+    return f"Too many wrong passwords came from here. Try again in {time_left(wait_s)}."
+
+
+def web_unknown_option(name: str, known: Collection[str]) -> str:
+    """Refuse an option that the page does not have; ``known`` are those that it has."""
+    *firsts, last = known
+    return f"There is no option {name!r}: use {', '.join(firsts)} and {last}."
+
+
+def web_not_a_number(name: str) -> str:
+    """Refuse an option of another kind."""
+    return f"The option {name} must be a number; leave it out for the usual one."
+
+
+def web_not_a_whole_number(name: str) -> str:
+    """Refuse an option of another kind."""
+    return f"The option {name} must be a whole number; leave it out for the usual one."
 
 
 def web_port_taken(host: str, port: int, reason: str) -> str:
