@@ -83,7 +83,8 @@ class WordGate:
                 return submission
             case TextVerdict.SOFT:
                 _tell(submission, judgement, chosen)
-                return replace(submission, is_soft=True)
+                request = replace(submission.request, strict=True)
+                return replace(submission, request=request, is_soft=True)
             case TextVerdict.REFUSE:
                 _tell(submission, judgement, chosen)
                 await self._strike(submission, judgement)

@@ -57,10 +57,13 @@ async def test_harmless_words_pass_as_they_are() -> None:
     assert await gatekeeper.admit(asked, level=None) is asked
 
 
-async def test_delicate_words_pass_and_are_marked() -> None:
+async def test_delicate_words_pass_are_marked_and_have_their_pictures_looked_at_strictly() -> None:
     asked = submission(prompt="a marble statue of a nude goddess")
 
-    assert await gate().admit(asked, level=None) == replace(asked, is_soft=True)
+    admitted = await gate().admit(asked, level=None)
+
+    request = replace(asked.request, strict=True)
+    assert admitted == replace(asked, request=request, is_soft=True)
 
 
 async def test_what_is_not_drawn_is_refused_with_its_code_and_no_strike_if_it_is_not_grave() -> (
