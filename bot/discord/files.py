@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import discord
 
+from engine.api import Verdict
 from engine.pictures import MediaType, fit
 
 if TYPE_CHECKING:
@@ -75,7 +76,10 @@ class Upload:
 
 
 def shown_of(drawn: Drawn, result: Result, words: Words, *, is_covered: bool) -> list[Shown]:
-    """Return what a message shows of what was drawn, best first: single pictures, or a grid."""
+    """Return what a message shows of what was drawn, best first: single pictures, or a grid.
+
+    What the picture check calls borderline is covered in any case.
+    """
     stem = f"imagine-{drawn.seed}"
     if result.as_grid:
         alt = words.say("card_alt_grid", count=len(drawn.pictures), prompt=result.prompt)
@@ -85,7 +89,7 @@ def shown_of(drawn: Drawn, result: Result, words: Words, *, is_covered: bool) ->
                 png=drawn.grid_png,
                 stem=stem,
                 alt=alt[:MAX_ALT_CHARS],
-                is_spoiler=is_covered,
+                is_spoiler=is_covered or drawn.verdict is Verdict.BORDERLINE,
             )
         ]
     chosen = drawn.pictures[:MAX_ATTACHMENTS]
@@ -95,7 +99,7 @@ def shown_of(drawn: Drawn, result: Result, words: Words, *, is_covered: bool) ->
             png=picture.png,
             stem=f"{stem}-{picture.index + 1}",
             alt=alt_text(words, rank, len(chosen), result.prompt),
-            is_spoiler=is_covered,
+            is_spoiler=is_covered or picture.verdict is Verdict.BORDERLINE,
         )
         for rank, picture in enumerate(chosen, start=1)
     ]

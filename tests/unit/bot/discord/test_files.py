@@ -11,7 +11,7 @@ from bot.discord.cards import Result
 from bot.discord.files import MAX_ALT_CHARS, Shown, alt_text, shown_of, uploads_of
 from bot.discord.words import words_of
 from bot.jobs import JobId
-from engine.api import DrawRequest, SamplingOptions
+from engine.api import DrawRequest, SamplingOptions, Verdict
 from engine.pictures import PictureInfo, encode_png, read_info
 from tests.support.scripted_engine import drawn
 
@@ -117,6 +117,18 @@ def test_what_is_drawn_is_shown_picture_by_picture_or_as_a_grid() -> None:
         (result.grid_png, "A grid of 3 pictures, best first: a cat")
     ]
     assert grid[0].rank == files.GRID
+
+
+def test_what_the_picture_check_doubts_is_covered_in_any_case() -> None:
+    result = drawn(DrawRequest(prompt="a cat", picture_count=3, seed=7))
+    best, *others = result.pictures
+    doubted = replace(result, pictures=(replace(best, verdict=Verdict.BORDERLINE), *others))
+
+    gallery = shown_of(doubted, THREE, ENGLISH, is_covered=False)
+    (grid,) = shown_of(doubted, GRID_OF_3, ENGLISH, is_covered=False)
+
+    assert [s.is_spoiler for s in gallery] == [True, False, False]
+    assert grid.is_spoiler
 
 
 def test_one_message_carries_ten_pictures_at_most() -> None:
