@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,3 +72,28 @@ def test_where_moderation_is_off_everything_else_is_drawn(moderator: Moderator) 
 
     # "hentai girl", "fille …": what may be meant for a child is refused in any company.
     assert all("girl" in prompt for prompt in refused)
+
+
+# All of the 10,000 commonest English words that are not drawn without a word on their own.
+MARKED_WORDS = """
+    anus assassinated assassination auschwitz bleeding blood bloody breasts ejaculation erection
+    hanged hitler holocaust intercourse kill killed killing kills massacre masturbation murder
+    murdered murders mussolini naked nazi nazis nude nudity orgasm penis pornography rape sex sexes
+    sexual sexually suicide terrorist terrorists testicles torture vagina wounded
+"""
+
+
+def test_of_common_english_words_only_those_are_marked_that_mean_it(moderator: Moderator) -> None:
+    module = find_spec("wordninja")  # a dependency, which lists them by frequency
+    assert module is not None
+    assert module.origin is not None
+    packed = Path(module.origin).with_suffix("") / "wordninja_words.txt.gz"
+    words = gzip.decompress(packed.read_bytes()).decode().split()[:10_000]
+
+    marked = {
+        word
+        for word in words
+        if moderator.judge(word, level=Level.STANDARD).verdict is not TextVerdict.ALLOW
+    }
+
+    assert marked == set(MARKED_WORDS.split())
