@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.loopback import require_loopback
 from bot.store import UNLIMITED
-from engine.api import DEMO_CHECKPOINT, MAX_PICTURE_COUNT
+from engine.api import DEMO_CHECKPOINT, MAX_PICTURE_COUNT, PictureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ENV_FILE = Path(".env")
 
 _OUR_PREFIXES = (
-    *("DISCORD_", "ENGINE_", "WEB_"),
+    *("DISCORD_", "ENGINE_", "PICTURE_", "WEB_"),
     *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_", "MODERATION", "STRIKE"),
     *("X_API_", "X_ACCESS_", "X_POLL_", "X_DAILY_", "X_PRICES_", "X_POSTS_", "X_IGNORED_"),
     "X_MODERATION",
@@ -318,7 +318,12 @@ class Settings(BaseSettings):
         ),
     ] = "bot"
     web_host: Annotated[
-        str, _setting("be 127.0.0.1, ::1 or localhost", "Where the page is served.", "127.0.0.1")
+        str,
+        _setting(
+            "be an address of this machine",
+            "Address at which the page is served; any but 127.0.0.1 needs WEB_PASSWORD.",
+            "127.0.0.1",
+        ),
     ] = "127.0.0.1"
     web_port: Annotated[
         int,
@@ -330,6 +335,23 @@ class Settings(BaseSettings):
             le=65_535,
         ),
     ] = 8_080
+    web_password: Annotated[
+        SecretStr | None,
+        _setting(
+            "have at least 12 characters",
+            "Password of the page; without one it is open to this machine only.",
+            "",
+        ),
+    ] = Field(default=None, min_length=12, validate_default=True)
+    web_admin_password: Annotated[
+        SecretStr | None,
+        _setting(
+            "have at least 12 characters",
+            "Password for /admin; without one, whoever may use the page is an admin.",
+            "",
+            min_length=12,
+        ),
+    ] = None
     engine_checkpoint: Annotated[
         Path,
         _setting(
@@ -365,10 +387,26 @@ class Settings(BaseSettings):
             "auto",
         ),
     ] = "auto"
+    picture_check: Annotated[
+        PictureCheck,
+        _setting(
+            "be off, standard or strict",
+            "Pictures that look explicit are not shown: off, standard or strict.",
+            "standard",
+        ),
+    ] = PictureCheck.STANDARD
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         _setting("be DEBUG, INFO, WARNING or ERROR", "How much is logged.", "INFO"),
     ] = "INFO"
+    discord_card: Annotated[
+        Literal["gallery", "grid"],
+        _setting(
+            "be gallery or grid",
+            "Discord: gallery shows each picture by itself, grid all of them in one.",
+            "gallery",
+        ),
+    ] = "gallery"
     discord_api_base: Annotated[
         str | None,
         _setting("be an address", "For tests: a Discord REST server on this machine.", ""),
@@ -386,7 +424,14 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("engine_devices", "engine_dtype", "moderation", "x_moderation", mode="before")
+    @field_validator(
+        "engine_devices",
+        "engine_dtype",
+        "moderation",
+        "picture_check",
+        "x_moderation",
+        mode="before",
+    )
     @classmethod
     def _without_spaces_in_small_letters(cls, value: object) -> object:
         return "".join(value.lower().split()) if isinstance(value, str) else value
@@ -417,15 +462,16 @@ class Settings(BaseSettings):
             )
         return cast("dict[str, object]", tiers)
 
-    @field_validator("web_host")
+    @field_validator("web_password")
     @classmethod
-    def _only_this_machine(cls, host: str) -> str:
-        if not _is_this_machine(host):
+    def _open_to_this_machine_only(cls, password: SecretStr | None, info: Any) -> SecretStr | None:
+        host = cast("dict[str, str]", info.data).get("web_host", "")
+        if password is None and not _is_this_machine(host):
             raise ValueError(
-                "WEB_HOST must be 127.0.0.1, ::1 or localhost: the page has no login yet, so it "
-                "is served to this machine only."
+                "WEB_HOST lets others reach the page, so it needs a password: set WEB_PASSWORD to "
+                "at least 12 characters, or WEB_HOST to 127.0.0.1."
             )
-        return host
+        return password
 
     @field_validator("discord_api_base", "discord_gateway_url", "x_api_base")
     @classmethod

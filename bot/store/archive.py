@@ -13,7 +13,7 @@ from bot.store.house import CommunityStats
 from bot.store.jobs import OPEN
 from bot.store.ledger import Ledger
 from bot.store.rows import job_of
-from bot.store.tables import FINISHED, HAS_WAITING, UNFINISHED, accounts, jobs
+from bot.store.tables import FINISHED, UNFINISHED, jobs
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,13 +100,12 @@ class Archive:
         """Who waits just now: as quick for a hundred thousand jobs as for ten."""
 
         async def use_case(connection: AsyncConnection) -> QueueView:
-            open_picture_count = (await Ledger.peek(connection)).open_picture_count
-            waiting_count = await connection.scalar(WAITING_COUNT)
+            everybody = await Ledger.peek(connection)
             in_hand = (await connection.execute(IN_HAND)).one()
             own = await connection.execute(open_query(person))
             return QueueView(
-                waiting_count=waiting_count or 0,
-                waiting_picture_count=max(0, open_picture_count - in_hand.picture_count),
+                waiting_count=max(0, everybody.open_count - in_hand.job_count),
+                waiting_picture_count=max(0, everybody.open_picture_count - in_hand.picture_count),
                 drawing_count=in_hand.job_count,
                 own=tuple(job_of(row) for row in own),
             )
@@ -131,8 +130,7 @@ class Archive:
         return await self._database.read(use_case)
 
 
-# Lines are few where jobs are many, and so are the jobs in hand.
-WAITING_COUNT: Final = select(func.sum(accounts.c.waiting_count)).where(HAS_WAITING)
+# Few, however many wait: all that is not in hand does, and the bot's account counts all.
 IN_HAND: Final = select(
     func.count().label("job_count"),
     func.coalesce(func.sum(jobs.c.picture_count), 0).label("picture_count"),
@@ -153,7 +151,7 @@ def open_query(person: Person) -> Select[Any]:
     )
 
 
-def stats_query(platform: Platform, community: str, since: datetime) -> Select[Any]:
+def stats_query(platform: Platform, community: str, since: datetime) -> Select[*tuple[Any, ...]]:
     """Count the jobs of a community that were accepted since then.
 
     What was accepted since then is not finished or was finished since then: both have an

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import base64
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from sqlalchemy import delete, exists, or_, select, update
 
@@ -218,5 +218,6 @@ def _json(value: Any) -> Json:
     if isinstance(value, date):  # which a datetime is, too
         return value.isoformat()
     if isinstance(value, dict):  # an address may hold what lets its holder edit a message
-        return {name: each for name, each in value.items() if "token" not in name}
+        stored = cast("dict[str, Json]", value)
+        return {name: each for name, each in stored.items() if "token" not in name}
     return value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from bot.web.sessions import Passwords
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,6 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
-    """Where the page's pictures are kept: one folder per job is written there."""
+    """Where things are kept, and what opens the page.
+
+    Attributes:
+        pictures_dir: One folder per job is written there.
+        passwords: None leaves the page open.
+    """
 
     pictures_dir: Path
+    passwords: Passwords = field(default_factory=Passwords)
+
+    @property
+    def key_path(self) -> Path:
+        """The file of the key that signs sessions: beside the pictures, which are served."""
+        return self.pictures_dir.with_name("web.key")

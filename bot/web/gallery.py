@@ -1,14 +1,16 @@
 """Keeps what the page shows on disk, so that a job's page survives a restart.
 
 One folder per job: ``job.json`` (the last view), ``grid.png`` and ``01.png`` and on, best
-first. ``job.json`` is replaced last and in one step, so whoever reads "done" finds all the
-pictures. Everything here blocks on the disk; callers use a thread.
+first, and what was made of them since (``01.webp``, ``01-x4.png``). ``job.json`` is replaced
+last and in one step, so whoever reads "done" finds all the pictures. Everything here blocks on
+the disk; callers use a thread.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 from typing import TYPE_CHECKING, cast
 
 from bot.web import views
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 _STATE_NAME = "job.json"
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SAFE_NAME = re.compile(r"(grid|[0-9]{2})\.png")
+_SAFE_NAME = re.compile(r"(grid|[0-9]{2}(-x4)?)\.(png|webp)")
 
 
 class Gallery:
@@ -47,17 +49,28 @@ class Gallery:
         """Note that a job will have no pictures."""
         return self._write_state(job.id, views.failed(job, sentence))
 
+    def write_cancelled(self, job: Job) -> View:
+        """Note that a job was given up."""
+        return self._write_state(job.id, views.cancelled(job))
+
+    def write_picture(self, job_id: JobId, name: str, content: bytes) -> None:
+        """Keep a picture of a job, in one step: others may be reading it."""
+        folder = self._made_folder(job_id)
+        new = folder / f"{name}.{secrets.token_hex(4)}"
+        new.write_bytes(content)
+        new.replace(folder / name)
+
     def read(self, job_id: str) -> View | None:
         """Return the last view of a job; ``None`` if there is no such job."""
         try:
             text = (self._folder_of(job_id) / _STATE_NAME).read_text("utf-8")
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return None
         return cast("View", json.loads(text))
 
     def picture_path(self, job_id: str, name: str) -> Path | None:
         """Return where a picture lies; ``None`` if there is none of that name."""
-        if not _SAFE_ID.fullmatch(job_id) or not _SAFE_NAME.fullmatch(name):
+        if not is_picture_name(name) or not _SAFE_ID.fullmatch(job_id):
             return None
         path = self._folder_of(job_id) / name
         return path if path.is_file() else None
@@ -79,3 +92,8 @@ class Gallery:
         new.write_text(json.dumps(view), "utf-8")
         new.replace(folder / _STATE_NAME)
         return view
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a picture of the page may have this name."""
+    return _SAFE_NAME.fullmatch(name) is not None

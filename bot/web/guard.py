@@ -4,6 +4,9 @@ A page somewhere on the net can make its visitor's browser send requests to 127.
 can even give a name of its own that address (DNS rebinding) and then read the answers.
 Hence: only Host headers that mean this machine are answered, and what changes something
 must be JSON from our own page, which no foreign page can send without asking first.
+
+Where the page has a password, it may have any name: the session of our page is sent under no
+other name, so a rebound one comes without it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 _SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
@@ -34,14 +38,18 @@ _HEADERS: Final = {
 }
 
 
-@web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse what does not come from this machine's own page."""
-    if not is_this_machine(request.host):
-        return refusal(sentences.WEB_FOREIGN_HOST, 403)
-    if request.method not in _SAFE_METHODS and not _is_from_our_page(request):
-        return refusal(sentences.WEB_FOREIGN_PAGE, 403)
-    return await handler(request)
+def guard(*, is_any_host_ours: bool) -> Middleware:
+    """Refuse what does not come from our own page, or not under a name of ours."""
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not is_any_host_ours and not is_this_machine(request.host):
+            return refusal(sentences.WEB_FOREIGN_HOST, 403)
+        if request.method not in _SAFE_METHODS and not _is_from_our_page(request):
+            return refusal(sentences.WEB_FOREIGN_PAGE, 403)
+        return await handler(request)
+
+    return guarded
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
@@ -57,7 +65,14 @@ def refusal(sentence: str, status: int) -> web.Response:
 def is_this_machine(host_header: str) -> bool:
     """Whether a Host header, with or without a port, means this machine."""
     try:
-        host = urlsplit(f"//{host_header}").hostname or ""
+        return is_loopback(urlsplit(f"//{host_header}").hostname or "")
+    except ValueError:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address means this machine."""
+    try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
@@ -65,5 +80,6 @@ def is_this_machine(host_header: str) -> bool:
 
 def _is_from_our_page(request: web.Request) -> bool:
     origin = request.headers.get(hdrs.ORIGIN)  # programs like curl send none
-    is_ours = origin is None or origin == f"http://{request.host}"
+    # By https where a proxy stands in front of us; nobody else can speak for our name.
+    is_ours = origin is None or origin in {f"http://{request.host}", f"https://{request.host}"}
     return is_ours and request.content_type == "application/json"

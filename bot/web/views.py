@@ -1,23 +1,31 @@
 """What the page is told about a job: plain JSON objects, made by pure functions.
 
-Every view has ``job_id``, ``prompt``, ``picture_count`` and ``state``, which is one of
+Every view has ``job_id``, ``prompt``, ``picture_count``, ``seed``, ``options``, ``accepted_at``,
+``origin`` (the job it is a variation or redrawing of, or null) and ``state``, which is one of
 queued (with ``pictures_ahead`` and ``eta_s``, the seconds until the pictures come, or null
-while that is not known), drawing (``percent``, ``eta_s``), postponed (``sentence``), done
-(``seed``, ``model``, ``grid``, ``pictures`` best first, ``timings``) and failed (``sentence``).
+while that is not known), drawing (``percent``, ``eta_s``, and ``preview`` once there is one),
+postponed (``sentence``), done (``model``, ``grid``, ``pictures`` best first, ``timings``),
+failed (``sentence``) and cancelled (``sentence``). Of a job whose files are gone, ``model`` and
+``timings`` are null.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, assert_never
 
-from bot.sentences import POSTPONED
+from bot.jobs import JobState
+from bot.sentences import POSTPONED, WEB_CANCELLED, WEB_LONG_FAILED
 from engine.api import Queued
+from engine.pictures import GUTTER_PX, grid_shape
 
 if TYPE_CHECKING:
     from bot.jobs import Job, JobId, Json
-    from engine.api import Drawing, Drawn, Picture
+    from bot.store.history import Past
+    from engine.api import Drawing, Drawn
 
     View = dict[str, Json]
+
+GRID_NAME: Final = "grid.png"
 
 
 def accepted(job: Job) -> View:
@@ -32,8 +40,21 @@ def in_progress(job: Job, event: Queued | Drawing) -> View:
     return _view(job, "drawing", percent=round(100 * event.fraction), eta_s=_eta_s(event))
 
 
-def _eta_s(event: Queued | Drawing) -> float | None:
-    return None if event.eta_s is None else round(event.eta_s, 1)
+def with_preview(view: View, number: int) -> View:
+    """Add where the newest preview is, and how its grid is laid out.
+
+    Args:
+        view: Of a job that is being drawn.
+        number: Of the preview, so that each has an address of its own.
+    """
+    rows, columns = grid_shape(int(str(view["picture_count"])))
+    preview: View = {
+        "url": f"/api/jobs/{view['job_id']}/preview?n={number}",
+        "rows": rows,
+        "columns": columns,
+        "gutter_px": GUTTER_PX,
+    }
+    return {**view, "preview": preview}
 
 
 def postponed(job: Job) -> View:
@@ -43,13 +64,14 @@ def postponed(job: Job) -> View:
 
 def done(job: Job, drawn: Drawn) -> View:
     """Describe a job whose pictures are there, best first."""
+    kept = [(picture.index, picture.score) for picture in drawn.pictures]
     return _view(
         job,
         "done",
         seed=drawn.seed,
         model=drawn.model,
-        grid=f"/pictures/{job.id}/{GRID_NAME}",
-        pictures=[_picture(job.id, rank, p) for rank, p in enumerate(drawn.pictures, start=1)],
+        grid=_grid_url(job.id),
+        pictures=_pictures(job.id, kept),
         timings={
             "waited_s": round(drawn.timings.waited_s, 3),
             "decoded_s": round(drawn.timings.decoded_s, 3),
@@ -63,12 +85,33 @@ def failed(job: Job, sentence: str) -> View:
     return _view(job, "failed", sentence=sentence)
 
 
+def cancelled(job: Job) -> View:
+    """Describe a job that its person gave up."""
+    return _view(job, "cancelled", sentence=WEB_CANCELLED)
+
+
+def past(of: Past) -> View:
+    """Describe a job of which only the store knows (any more)."""
+    job = of.job
+    match job.state:
+        case JobState.ACCEPTED | JobState.DRAWING | JobState.DELIVERING:
+            return accepted(job)
+        case JobState.DELIVERED:
+            kept = [(picture.index, picture.score) for picture in of.pictures]
+            pictures = _pictures(job.id, kept)
+            grid = _grid_url(job.id)
+            return _view(job, "done", model=None, grid=grid, pictures=pictures, timings=None)
+        case JobState.APOLOGISING | JobState.FAILED:
+            return failed(job, WEB_LONG_FAILED)
+        case JobState.CANCELLED:
+            return cancelled(job)
+        case _:
+            assert_never(job.state)
+
+
 def is_final(view: View) -> bool:
     """Whether nothing more will be told about the job."""
-    return view["state"] in {"done", "failed"}
-
-
-GRID_NAME = "grid.png"
+    return view["state"] in {"done", "failed", "cancelled"}
 
 
 def picture_name(rank: int) -> str:
@@ -78,15 +121,41 @@ def picture_name(rank: int) -> str:
 
 def _view(job: Job, state: str, **more: Json) -> View:
     request = job.submission.request
+    options = request.options
     return {
         "job_id": job.id,
         "prompt": request.prompt,
         "picture_count": request.picture_count,
+        "seed": request.seed,
+        "options": {
+            "temperature": options.temperature,
+            "top_k": options.top_k,
+            "top_p": options.top_p,
+            "condition_scale": options.condition_scale,
+        },
+        "accepted_at": job.accepted_at.isoformat(),
+        "origin": job.submission.origin,
         "state": state,
         **more,
     }
 
 
-def _picture(job_id: JobId, rank: int, picture: Picture) -> Json:
-    url = f"/pictures/{job_id}/{picture_name(rank)}"
-    return {"url": url, "rank": rank, "score": round(picture.score, 3), "index": picture.index}
+def _eta_s(event: Queued | Drawing) -> float | None:
+    return None if event.eta_s is None else round(event.eta_s, 1)
+
+
+def _grid_url(job_id: JobId) -> str:
+    return f"/pictures/{job_id}/{GRID_NAME}"
+
+
+def _pictures(job_id: JobId, kept: list[tuple[int, float]]) -> list[Json]:
+    """Describe pictures by (index, score), best first."""
+    return [
+        {
+            "url": f"/pictures/{job_id}/{picture_name(rank)}",
+            "rank": rank,
+            "score": round(score, 3),
+            "index": index,
+        }
+        for rank, (index, score) in enumerate(kept, start=1)
+    ]

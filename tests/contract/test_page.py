@@ -6,72 +6,25 @@ import asyncio
 import io
 import json
 import re
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
-from bot.jobs import Platform
-from bot.service import Service
-from bot.store import Store
-from bot.web.config import WebConfig
-from bot.web.server import WebAdapter, WebPortError, reserve_port
-from engine.api import DrawingFailedError
+from bot.web.server import WebPortError, reserve_port
+from engine.api import DrawingFailedError, SamplingOptions
 from tests.support.broken_database import allow_states, forbid_state
-from tests.support.clock import Clock
-from tests.support.factories import database_url
-from tests.support.scripted_engine import ScriptedEngine, solid_png
+from tests.support.page import serving
+from tests.support.scripted_engine import ScriptedEngine, solid_picture, solid_png
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.support.page import Page
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """A page that is served, and the way to it."""
-
-    http: aiohttp.ClientSession
-    engine: ScriptedEngine
-    clock: Clock
-    adapter: WebAdapter
-    service: Service
-
-    async def ask(self, **wanted: object) -> tuple[int, dict[str, Any]]:
-        async with self.http.post("/api/draw", json=wanted) as answer:
-            return answer.status, await answer.json()
-
-    async def views(self, job_id: str) -> list[dict[str, Any]]:
-        async with self.http.get(f"/api/jobs/{job_id}/events") as stream:
-            assert stream.headers["Content-Type"] == "text/event-stream"
-            lines = [line async for line in stream.content if line.startswith(b"data: ")]
-        return [json.loads(line.removeprefix(b"data: ")) for line in lines]
-
-    async def get(self, path: str) -> tuple[int, bytes]:
-        async with self.http.get(path) as answer:
-            return answer.status, await answer.read()
-
-
-@asynccontextmanager
-async def serving(folder: Path, engine: ScriptedEngine) -> AsyncGenerator[Page]:
-    clock = Clock()
-    store = await Store.open(database_url(folder))
-    service = Service(store=store, engine=engine, daily_pictures=10, clock=clock, sleep=clock.sleep)
-    with reserve_port("127.0.0.1", 0) as port:
-        config = WebConfig(pictures_dir=folder / "pictures")
-        adapter = WebAdapter(config, service, port=port, clock=clock)
-        service.register(Platform.WEB, adapter)
-        await service.start()
-        await adapter.start()
-        async with aiohttp.ClientSession(adapter.url) as http:
-            yield Page(http=http, engine=engine, clock=clock, adapter=adapter, service=service)
-            await service.close(0)
-            await adapter.close()
-    await store.close()
+USUAL = {"temperature": None, "top_k": None, "top_p": None, "condition_scale": None}
 
 
 @pytest.fixture
@@ -90,8 +43,11 @@ async def test_a_sentence_becomes_ranked_pictures(page: Page) -> None:
         "job_id": job_id,
         "prompt": "a green cube",
         "picture_count": 2,
-        "state": "done",
         "seed": 7,
+        "options": USUAL,
+        "accepted_at": "2026-06-09T12:00:00+00:00",
+        "origin": None,
+        "state": "done",
         "model": "scripted",
         "grid": f"/pictures/{job_id}/grid.png",
         "pictures": [
@@ -119,6 +75,53 @@ async def test_whoever_watches_hears_how_far_it_is(page: Page) -> None:
 
     assert states[-1] == "done"
     assert "drawing" in states
+
+
+async def test_the_newest_preview_has_an_address_until_the_pictures_are_there(page: Page) -> None:
+    page.engine.halfway.clear()
+    _, accepted = await page.ask(prompt="a green cube", pictures=3)
+    path = f"/api/jobs/{accepted['job_id']}"
+    async with page.http.get(f"{path}/events") as stream:
+        async for line in stream.content:
+            if b'"preview"' in line:
+                break
+    view = json.loads(line.removeprefix(b"data: "))
+
+    assert view["preview"] == {
+        "url": f"{path}/preview?n=1",
+        "rows": 1,
+        "columns": 3,
+        "gutter_px": 8,
+    }
+    async with page.http.get(view["preview"]["url"]) as answer:
+        assert (answer.status, answer.content_type) == (200, "image/webp")
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert await answer.read() == solid_picture("WEBP", 90, 90, 90)
+    page.engine.halfway.set()
+    await page.views(accepted["job_id"])
+    assert await page.get(view["preview"]["url"]) == (204, b"")
+
+
+async def test_every_option_reaches_the_engine(page: Page) -> None:
+    done = await page.drawn(
+        prompt="a green cube",
+        pictures=1,
+        seed=7,
+        temperature=0.5,
+        top_k=20,
+        top_p=0.9,
+        condition_scale=3,
+    )
+
+    assert page.engine.requests[0].options == SamplingOptions(
+        temperature=0.5, top_k=20, top_p=0.9, condition_scale=3
+    )
+    assert done["options"] == {
+        "temperature": 0.5,
+        "top_k": 20,
+        "top_p": 0.9,
+        "condition_scale": 3,
+    }
 
 
 async def test_a_failed_drawing_is_told_with_a_sentence(page: Page) -> None:
@@ -183,11 +186,15 @@ async def test_a_job_whose_database_fails_says_that_it_waits_and_is_drawn_after_
     async with serving(tmp_path, ScriptedEngine()) as page:
         forbid_state(tmp_path / "imagine.db", "delivering")
         _, accepted = await page.ask(prompt="a green cube", pictures=2, seed=7)
-        await until(lambda: repr(page.service) == "<Service 0 jobs running>")
+        await page.rest()
         assert await state_of(page, accepted["job_id"]) == {
             "job_id": accepted["job_id"],
             "prompt": "a green cube",
             "picture_count": 2,
+            "seed": 7,
+            "options": USUAL,
+            "accepted_at": "2026-06-09T12:00:00+00:00",
+            "origin": None,
             "state": "postponed",
             "sentence": (
                 "The bot had to stop before your pictures were done. Wait here: it carries on by "
@@ -197,7 +204,7 @@ async def test_a_job_whose_database_fails_says_that_it_waits_and_is_drawn_after_
 
     allow_states(tmp_path / "imagine.db")
     async with serving(tmp_path, ScriptedEngine()) as page:
-        await until(lambda: repr(page.service) == "<Service 0 jobs running>")
+        await page.rest()
         assert (await state_of(page, accepted["job_id"]))["state"] == "done"
 
 
@@ -207,7 +214,7 @@ async def test_a_folder_that_cannot_be_written_is_told_and_costs_nothing(
     (tmp_path / "pictures").touch()
 
     status, answer = await page.ask(prompt="a green cube", pictures=2)
-    await until(lambda: repr(page.service) == "<Service 0 jobs running>")
+    await page.rest()
 
     assert (status, answer["error"]) == (
         507,
@@ -272,6 +279,8 @@ async def test_other_peoples_pages_are_refused(
         "/pictures/unknown/grid.png",
         "/pictures/..%2F..%2F/imagine.db",
         "/pictures/../imagine.db",
+        "/pictures/unknown/01-x4.webp",
+        "/pictures/unknown/job.json",
         "/static/../server.py",
         "/static/..%2Fserver.py",
         "/nothing",
@@ -284,6 +293,7 @@ async def test_what_is_not_there_is_told_with_a_sentence(page: Page, path: str) 
     assert json.loads(body)["error"] in {
         "There are no pictures under this address. Start a new drawing instead.",
         "There is nothing under this address.",
+        "Nothing is kept of these pictures any more. Ask for new ones with the same words.",
     }
 
 
@@ -311,7 +321,10 @@ async def test_while_stopping_nothing_new_is_taken(page: Page) -> None:
 
 
 async def test_the_page_may_load_only_what_is_its_own(page: Page) -> None:
-    for path in ("/", "/jobs/anything", "/static/page.css", "/static/page.js", "/static/icon.svg"):
+    scripts = ("api", "history", "job", "login", "page", "viewer", "words")
+    static = ("page.css", "tokens.css", "login.css", "icon.svg", *(f"{s}.js" for s in scripts))
+    pages = ("/", "/jobs/anything", "/history", "/login")
+    for path in (*pages, *(f"/static/{name}" for name in static)):
         async with page.http.get(path) as answer:
             assert answer.status == 200
             assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

@@ -47,7 +47,8 @@ class ScriptedEngine:
 
     ``requests`` holds every request seen, ``requesters`` and ``priorities`` what came with
     each. Clear ``open`` to make drawings wait after
-    their first ``Drawing`` event, set it to let them go on. Each error put into
+    their first ``Drawing`` event, set it to let them go on; ``halfway`` does the same after the
+    preview. Each error put into
     ``errors`` fails one request.
     """
 
@@ -58,6 +59,8 @@ class ScriptedEngine:
         self.errors: deque[EngineError] = deque()
         self.open = asyncio.Event()
         self.open.set()
+        self.halfway = asyncio.Event()
+        self.halfway.set()
         self.is_started = False
 
     async def start(self) -> None:
@@ -79,6 +82,7 @@ class ScriptedEngine:
             raise self.errors.popleft()
         if request.preview:
             yield Preview(fraction=0.5, picture=solid_picture("WEBP", 90, 90, 90))
+        await self.halfway.wait()
         yield Drawing(fraction=0.5, eta_s=0.5)
         yield drawn(request)
 

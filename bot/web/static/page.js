@@ -1,218 +1,171 @@
-// The page of one person: asks for pictures, follows the job, shows what came of it.
-// Everything that is shown comes from the job's view (bot/web/views.py).
+// The page of one person: asks for pictures, and knows which part of it an address shows.
 
-const byId = (id) => document.getElementById(id);
+import { get, newId, post } from "./api.js";
+import { showHistory } from "./history.js";
+import { follow, hide, leave, onJobEnd, shownView } from "./job.js";
+import { onVariationAsked } from "./viewer.js";
+import { busy, byId, complain, isBusy, pictures } from "./words.js";
+
 const form = byId("form");
-const submit = form.querySelector("button");
+const draw = byId("draw");
+const OPTIONS = {
+  seed: { name: "seed", isWhole: true, usual: "a random one" },
+  temperature: { name: "temperature", usual: "the usual one" },
+  top_k: { name: "top-k", isWhole: true, usual: "the usual one" },
+  top_p: { name: "top-p", usual: "the usual one" },
+  condition_scale: { name: "condition scale", usual: "the usual one" },
+};
 
-let events = null; // the stream of the job that is shown
 let requestId = null; // kept until an answer arrives: sent twice, it is drawn once
 
-const pictures = (count) => (count === 1 ? "1 picture" : `${count} pictures`);
-const newId = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+// --- asking -----------------------------------------------------------------------------
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (submit.getAttribute("aria-disabled") !== "true") ask();
+  if (!isBusy(draw)) ask();
 });
 
 form.addEventListener("input", () => {
   requestId = null;
-  complain("");
+  byId("count-shown").textContent = byId("count").value;
+  complain(byId("trouble"), "");
 });
 
-byId("again").addEventListener("click", () => {
-  byId("prompt").value = byId("job-prompt").textContent;
-  byId("seed").value = "";
-  requestId = null;
-  form.scrollIntoView();
-  ask();
+byId("again").addEventListener("click", async () => {
+  const again = byId("again");
+  if (isBusy(again)) return;
+  busy(again, true);
+  try {
+    const path = `/api/jobs/${shownView().job_id}/redraw`;
+    arrive(await post(path, { request_id: newId() }));
+  } catch (error) {
+    complain(byId("job-trouble"), error.message);
+  } finally {
+    busy(again, false);
+  }
 });
 
-window.addEventListener("popstate", showAddress);
+for (const example of document.querySelectorAll(".examples button")) {
+  example.addEventListener("click", () => {
+    byId("prompt").value = example.textContent.trim();
+    requestId = null;
+    byId("prompt").focus();
+    if (!isBusy(draw)) ask();
+  });
+}
+
+onVariationAsked(arrive);
+onJobEnd(showAllowance);
 
 async function ask() {
-  const seed = byId("seed").value.trim();
-  if (seed && !/^\d+$/.test(seed)) {
-    complain("The seed must be a whole number; leave it empty for a random one.");
-    byId("seed").focus();
-    return;
-  }
+  const options = readOptions();
+  if (options === null) return;
   requestId ??= newId();
-  busy(true);
+  busy(draw, true);
   try {
     const answer = await post("/api/draw", {
       prompt: byId("prompt").value,
-      pictures: Number(form.elements.pictures.value),
-      seed: seed ? Number(seed) : null,
+      pictures: Number(byId("count").value),
+      ...options,
       request_id: requestId,
     });
     requestId = null;
-    complain("");
+    complain(byId("trouble"), "");
     history.pushState(null, "", answer.page);
     follow(answer.job_id);
   } catch (error) {
-    complain(error.message);
+    complain(byId("trouble"), error.message);
     byId("prompt").focus();
   } finally {
-    busy(false);
+    busy(draw, false);
   }
 }
 
-async function post(path, body) {
-  let response;
-  try {
-    response = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-  } catch {
-    throw new Error("The bot does not answer. Is it running? Press Draw to try again.");
+// The options that are filled in; null if one is no number, which is told.
+function readOptions() {
+  const options = {};
+  for (const [id, { name, isWhole, usual }] of Object.entries(OPTIONS)) {
+    const text = byId(id).value.trim().replace(",", ".");
+    if (!text) continue;
+    const isRight = isWhole ? /^\d+$/.test(text) : /^\d*\.?\d+$/.test(text);
+    if (!isRight) {
+      const kind = isWhole ? "a whole number" : "a number";
+      complain(byId("trouble"), `The ${name} must be ${kind}; leave it empty for ${usual}.`);
+      if (id !== "seed") byId("advanced").open = true;
+      byId(id).focus();
+      return null;
+    }
+    options[id] = Number(text);
   }
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error);
-  return answer;
+  return options;
 }
 
-function follow(jobId) {
-  leave();
-  events = new EventSource(`/api/jobs/${jobId}/events`);
-  events.onmessage = (message) => show(JSON.parse(message.data));
-  events.onerror = () => lost(jobId);
+// Another job that grew out of the one on the page.
+function arrive(answer) {
+  history.pushState(null, "", answer.page);
+  complain(byId("trouble"), "");
+  follow(answer.job_id);
+  byId("job-prompt").focus();
+  byId("job").scrollIntoView({ behavior: "smooth", block: "start" });
 }
 
-async function lost(jobId) {
-  // The browser tries again by itself unless the bot said no.
-  byId("status").textContent = "The connection is interrupted; waiting for the bot to come back…";
-  if (events?.readyState !== EventSource.CLOSED) return;
-  leave();
-  const response = await fetch(`/api/jobs/${jobId}`).catch(() => null);
-  if (!response) return void setTimeout(() => follow(jobId), 3000);
-  const answer = await response.json();
-  if (response.ok) return void setTimeout(() => follow(jobId), 1000);
-  byId("job").hidden = true;
-  complain(answer.error);
-}
+// --- addresses --------------------------------------------------------------------------
 
-function leave() {
-  events?.close();
-  events = null;
-}
+window.addEventListener("popstate", showAddress);
 
-function show(view) {
-  byId("job").hidden = false;
-  byId("job-prompt").textContent = view.prompt;
-  document.title = `${view.prompt} · imagine`;
-  if (byId("status").textContent !== status(view)) byId("status").textContent = status(view);
-  byId("percent").textContent = view.state === "drawing" ? `${view.percent} %` : "";
-  byId("progress").hidden = ["done", "failed", "postponed"].includes(view.state);
-  byId("done").hidden = view.state !== "done";
-  if (view.state === "drawing") byId("progress").value = view.percent;
-  else byId("progress").removeAttribute("value");
-  if (view.state === "done") showPictures(view);
-  else showPlaces(view.state === "failed" ? 0 : view.picture_count);
-  if (view.state === "done" || view.state === "failed") finish(view);
-}
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-in-page]");
+  const isElsewhere = event.button || event.ctrlKey || event.metaKey || event.shiftKey;
+  if (!link || isElsewhere) return;
+  event.preventDefault();
+  history.pushState(null, "", link.href);
+  showAddress();
+  window.scrollTo(0, 0);
+  const heading = isHistory() ? byId("history-title") : byId("prompt");
+  heading.focus();
+});
 
-function status(view) {
-  switch (view.state) {
-    case "queued":
-      return view.pictures_ahead
-        ? `In the line: ${pictures(view.pictures_ahead)} to be drawn before yours.`
-        : "Next in the line.";
-    case "drawing":
-      return "Drawing"; // said once; the steps are shown beside it and not read out
-    case "postponed":
-      return view.sentence;
-    case "done":
-      return `${pictures(view.pictures.length)}, the best match first.`;
-    default:
-      return "";
-  }
-}
-
-function showPlaces(count) {
-  const list = byId("pictures");
-  if (list.dataset.job === "places" && list.children.length === count) return;
-  list.dataset.job = "places";
-  list.dataset.count = count;
-  list.setAttribute("aria-hidden", "true");
-  list.replaceChildren(
-    ...Array.from({ length: count }, () => {
-      const place = byId("picture").content.cloneNode(true).firstElementChild;
-      place.classList.add("waiting");
-      place.querySelector("img").remove();
-      place.querySelector("figcaption").remove();
-      return place;
-    }),
-  );
-}
-
-function showPictures(view) {
-  const list = byId("pictures");
-  list.dataset.job = view.job_id;
-  list.dataset.count = view.pictures.length;
-  list.removeAttribute("aria-hidden");
-  list.replaceChildren(...view.pictures.map((picture) => figure(view, picture)));
-  byId("grid").href = view.grid;
-  byId("grid").download = fileName(view, "all");
-  const drawnIn = view.timings.decoded_s + view.timings.rendered_s;
-  byId("facts").textContent =
-    `Seed ${view.seed} · drawn in ${drawnIn.toFixed(1)} s by ${view.model}`;
-}
-
-function figure(view, picture) {
-  const item = byId("picture").content.cloneNode(true).firstElementChild;
-  const image = item.querySelector("img");
-  image.src = picture.url;
-  image.alt = `${view.prompt}, picture ${picture.rank} of ${view.pictures.length}`;
-  item.querySelector(".open").href = picture.url;
-  item.querySelector(".rank").textContent = picture.rank === 1 ? "Best match" : `No. ${picture.rank}`;
-  item.querySelector(".score").textContent = `score ${picture.score.toFixed(1)}`;
-  const save = item.querySelector(".save");
-  save.href = picture.url;
-  save.download = fileName(view, picture.rank);
-  save.textContent = "Save";
-  save.setAttribute("aria-label", `Save picture ${picture.rank}`);
-  return item;
-}
-
-function fileName(view, suffix) {
-  const words = view.prompt.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ["imagine"];
-  return `${words.slice(0, 8).join("-")}-${view.seed}-${suffix}.png`;
-}
-
-function finish(view) {
-  leave();
-  if (view.state === "failed") complain(view.sentence);
-  showAllowance();
-}
-
-function complain(sentence) {
-  byId("trouble").textContent = sentence;
-  byId("trouble").hidden = !sentence;
-}
-
-function busy(isBusy) {
-  submit.setAttribute("aria-disabled", String(isBusy));
-}
-
-async function showAllowance() {
-  const response = await fetch("/api/allowance").catch(() => null);
-  if (!response?.ok) return;
-  const { left } = await response.json();
-  byId("allowance").textContent = left === null ? "" : `${pictures(left)} left today`;
-}
+const isHistory = () => location.pathname === "/history";
 
 function showAddress() {
-  leave();
-  complain("");
-  byId("job").hidden = true;
-  document.title = "imagine";
-  const match = location.pathname.match(/^\/jobs\/([\w-]+)$/);
-  if (match) follow(match[1]);
+  const job = location.pathname.match(/^\/jobs\/([\w-]+)$/);
+  complain(byId("trouble"), "");
+  byId("draw-view").hidden = isHistory();
+  byId("history-view").hidden = !isHistory();
+  byId("examples").hidden = Boolean(job);
+  document.title = isHistory() ? "History · imagine" : "imagine";
+  for (const link of document.querySelectorAll(".bar nav a")) {
+    const isHere = link.pathname === location.pathname;
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (job && shownView()?.job_id !== job[1]) hide();
+  if (job) follow(job[1]);
+  else if (isHistory()) {
+    leave();
+    showHistory();
+  } else hide();
   showAllowance();
 }
 
+// --- the bar ----------------------------------------------------------------------------
+
+async function showAllowance() {
+  const answer = await get("/api/allowance").catch(() => null);
+  if (!answer) return;
+  byId("allowance").textContent = answer.left === null ? "" : `${pictures(answer.left)} left today`;
+}
+
+async function showSession() {
+  const session = await get("/api/session").catch(() => null);
+  byId("admin").hidden = session?.role !== "admin";
+  byId("log-out").hidden = !session?.has_session;
+}
+
+byId("log-out").addEventListener("click", async () => {
+  await post("/api/logout").catch(() => null);
+  location.assign("/login");
+});
+
 showAddress();
+showSession();

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.settings import Settings, SettingsError, env_example, read_settings
+from engine.api import PictureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,11 +78,11 @@ def test_all_problems_are_told_at_once_and_none_repeats_a_value(reads: Reads) ->
             "others."
         ),
         "DAILY_PICTURES must be a whole number from 0 (no limit) to 1000000.",
-        (
-            "WEB_HOST must be 127.0.0.1, ::1 or localhost: the page has no login yet, so it is "
-            "served to this machine only."
-        ),
         "WEB_PORT must be a whole number from 1 to 65535.",
+        (
+            "WEB_HOST lets others reach the page, so it needs a password: set WEB_PASSWORD to at "
+            "least 12 characters, or WEB_HOST to 127.0.0.1."
+        ),
         "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR.",
         (
             "X_API_BASE may only point to this machine (127.0.0.1, ::1 or localhost), as in "
@@ -114,6 +115,14 @@ def test_numbers_of_another_kind_are_refused(reads: Reads) -> None:
     assert reads(ENGINE_DTYPE="BFloat16").engine_dtype == "bfloat16"
     assert problems(reads, ENGINE_DTYPE="int8") == (
         "ENGINE_DTYPE must be auto, float32, bfloat16 or float16.",
+    )
+
+
+def test_the_picture_check_is_standard_unless_an_admin_says_otherwise(reads: Reads) -> None:
+    assert reads().picture_check is PictureCheck.STANDARD
+    assert reads(PICTURE_CHECK=" Strict").picture_check is PictureCheck.STRICT
+    assert problems(reads, PICTURE_CHECK="none") == (
+        "PICTURE_CHECK must be off, standard or strict.",
     )
 
 
@@ -222,4 +231,23 @@ def test_a_mistyped_limit_is_refused(reads: Reads) -> None:
             "COMMUNITY_DAILY in the environment is not a setting: "
             "did you mean COMMUNITY_DAILY_PICTURES?"
         ),
+    )
+
+
+def test_the_page_may_be_served_elsewhere_with_a_password_and_none_shows(reads: Reads) -> None:
+    settings = reads(
+        WEB_HOST="0.0.0.0",  # noqa: S104 # with a password
+        WEB_PASSWORD="a long password",
+        WEB_ADMIN_PASSWORD="another long password",
+    )
+
+    assert settings.web_password is not None
+    assert settings.web_password.get_secret_value() == "a long password"
+    assert "long password" not in repr(settings)
+
+
+def test_a_short_password_is_none(reads: Reads) -> None:
+    assert problems(reads, WEB_PASSWORD="11 letters!", WEB_ADMIN_PASSWORD="short") == (
+        "WEB_PASSWORD must have at least 12 characters.",
+        "WEB_ADMIN_PASSWORD must have at least 12 characters.",
     )

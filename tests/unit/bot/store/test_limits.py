@@ -241,6 +241,38 @@ def within_limits(jobs: Sequence[Job]) -> list[str]:
     ]
 
 
+async def test_two_hundred_requests_at_once_do_not_exceed_what_a_community_has_set_itself(
+    store: Store, database: Database
+) -> None:
+    narrow = Rules(
+        community=Limits(daily_count=500),
+        tiers={"friend": Tier(person=Limits(), community=Limits())},
+    ).narrowed(daily_count=60, jobs_count=25)
+    wanted = [
+        submission(
+            by=person(f"p{number}"),
+            community=f"g{number % 2}",
+            picture_count=1 + number % 5,
+            tiers=frozenset({"friend"} if number % 3 else ()),
+        )
+        for number in range(200)
+    ]
+
+    results = await asyncio.gather(
+        *(accept(store, each, narrow) for each in wanted), return_exceptions=True
+    )
+
+    jobs = [result for result in results if not isinstance(result, BaseException)]
+    refusals = [result for result in results if isinstance(result, OverQuotaError)]
+    assert len(jobs) + len(refusals) == 200
+    assert {error.scope for error in refusals} == {Scope.COMMUNITY}
+    for community in ("g0", "g1"):
+        here = [job for job in jobs if job.submission.community == community]
+        assert len(here) <= 25
+        assert 56 <= sum(count_of(job) for job in here) <= 60
+    assert await leaks(database) == []
+
+
 async def test_everything_at_once_leaks_nothing(store: Store, database: Database) -> None:
     """Accept, take up, deliver in part, fail and cancel, all at the same time."""
 

@@ -18,6 +18,7 @@ from bot.store.quotas import (
     close,
     day_of,
     left_count,
+    narrower,
     new_account,
     reopens_at,
     standing,
@@ -344,6 +345,40 @@ def test_unlimited_is_free_of_every_limit(place: str) -> None:
     )
 
     assert limits == dict.fromkeys(Scope, Limits())
+
+
+def test_what_a_community_sets_itself_is_only_ever_narrower() -> None:
+    narrow = RULES.narrowed(daily_count=10, jobs_count=3)
+    usual = RULES.limits(person_tiers=[], community_tier="friend")
+
+    limits = narrow.limits(person_tiers=[], community_tier="friend")
+
+    assert limits[Scope.COMMUNITY] == replace(usual[Scope.COMMUNITY], daily_count=10, jobs_count=3)
+    assert limits[Scope.PERSON] == usual[Scope.PERSON]
+    assert limits[Scope.BOT] == usual[Scope.BOT]
+    assert RULES.narrowed(daily_count=None, jobs_count=None) is RULES
+
+
+def test_a_community_that_is_unlimited_may_still_limit_itself_but_not_who_is_unlimited() -> None:
+    narrow = RULES.narrowed(daily_count=10, jobs_count=None)
+
+    granted = narrow.limits(person_tiers=[], community_tier=UNLIMITED)
+    free = narrow.limits(person_tiers=[UNLIMITED], community_tier=None)
+
+    assert granted[Scope.COMMUNITY] == Limits(daily_count=10)
+    assert free[Scope.COMMUNITY] == Limits()
+
+
+@given(limits=LIMITS, own=LIMITS)
+def test_the_narrower_of_two_limits_allows_only_what_both_allow(
+    limits: Limits, own: Limits
+) -> None:
+    both = narrower(limits, own)
+
+    for name in ("daily_count", "jobs_count"):
+        counts = [getattr(each, name) for each in (limits, own) if getattr(each, name) is not None]
+        assert getattr(both, name) == min(counts, default=None)
+    assert (both.burst_count, both.refill_s) == (limits.burst_count, limits.refill_s)
 
 
 def test_a_tier_that_is_not_defined_any_more_counts_for_nothing() -> None:

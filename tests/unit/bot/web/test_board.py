@@ -12,7 +12,7 @@ JOB = JobId("a")
 
 
 def view(state: str, percent: int = 0) -> View:
-    return {"state": state, "percent": percent}
+    return {"job_id": JOB, "picture_count": 5, "state": state, "percent": percent}
 
 
 async def test_a_slow_watcher_misses_steps_but_never_the_last() -> None:
@@ -48,7 +48,50 @@ async def test_a_finished_job_is_forgotten() -> None:
     board.post(JOB, view("failed"))
 
     assert board.latest(JOB) is None
-    assert vars(board) == {"_latest": {}, "_watches": {}, "_is_closed": False}
+    assert repr(board) == "<Board 0 jobs under way, 0 watched, 0 previews>"
+
+
+async def test_progress_that_comes_after_the_end_is_not_told() -> None:
+    board = Board()
+    board.post(JOB, view("cancelled"))
+
+    with board.watching(JOB) as watch:
+        board.post(JOB, view("drawing"))
+        board.post(JOB, view("failed"))
+
+        assert await watch.next() == view("failed")
+    assert board.latest(JOB) is None
+
+
+async def test_the_newest_preview_is_kept_until_the_end() -> None:
+    board = Board()
+    board.post(JOB, view("drawing", 10))
+
+    board.post_preview(JOB, b"first")
+    board.post_preview(JOB, b"second")
+    board.post(JOB, view("drawing", 60))
+
+    assert board.preview(JOB) == b"second"
+    assert board.latest(JOB) == {
+        **view("drawing", 60),
+        "preview": {
+            "url": "/api/jobs/a/preview?n=2",
+            "rows": 2,
+            "columns": 3,
+            "gutter_px": 8,
+        },
+    }
+    board.post(JOB, view("done"))
+    assert board.preview(JOB) is None
+
+
+async def test_a_preview_of_a_job_that_nobody_told_of_is_dropped() -> None:
+    board = Board()
+
+    board.post_preview(JOB, b"webp")
+
+    assert board.preview(JOB) is None
+    assert board.latest(JOB) is None
 
 
 async def test_closing_sends_watchers_home_and_those_who_come_later() -> None:
