@@ -8,12 +8,13 @@ PEER_VENV := .venv-peer
 PEER_STAMP := $(PEER_VENV)/.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench soak train eval-demo lock clean
+.PHONY: help run test lint screenshots bench soak train eval-demo lock clean
 
 help:
 	@echo 'make run    install what is needed, then run the bot and its page'
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
+	@echo 'make screenshots  take the pictures of the README anew (needs chromium)'
 	@echo 'make bench  measure how fast pictures are drawn and requests accepted here'
 	@echo 'make soak   kill the bot at 500 random moments, live 20,000 histories on X (an hour)'
 	@echo 'make train  train the demo model anew (an hour or two on two cores)'
@@ -32,6 +33,9 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
+
+screenshots: $(DEV_STAMP)
+	$(VENV)/bin/python -m tests.screenshots.page
 
 bench: $(DEV_STAMP) $(PEER_STAMP)
 	$(VENV)/bin/python -m tests.bench --peer $(PEER_VENV)/bin/python

@@ -53,8 +53,13 @@ def guard(*, is_any_host_ours: bool) -> Middleware:
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Forbid the browser everything that the page does not need."""
+    """Forbid the browser everything that the page does not need.
+
+    What says nothing of it is looked at again each time: after an upgrade no page runs on the
+    scripts of the last version.
+    """
     response.headers.update(_HEADERS)
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
 
 
 def refusal(sentence: str, status: int) -> web.Response:

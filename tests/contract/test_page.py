@@ -328,6 +328,7 @@ async def test_the_page_may_load_only_what_is_its_own(page: Page) -> None:
         async with page.http.get(path) as answer:
             assert answer.status == 200
             assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            assert answer.headers["Cache-Control"] == "no-cache"
             foreign = re.findall(r"https?://(?!www\.w3\.org/2000/svg)", await answer.text())
             assert foreign == []
 
