@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from tests.support.browser import ABSENT, PROGRAM, chromium, tab
+from tests.support.browser import ABSENT, GALLERY_IS_THERE, PROGRAM, chromium, tab
 from tests.support.looks import border, decoded, middle, strongest
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ async def test_in_a_real_browser_pictures_are_drawn_enlarged_and_varied(
             first = await browser.evaluate("location.pathname")
             await browser.click("#variations")
             await browser.until(f"location.pathname !== '{first}'")
-            await browser.until_text("#status", "3 pictures, the best match first.", limit_s=120)
+            await browser.until(GALLERY_IS_THERE, limit_s=120)
             job = await browser.evaluate("location.pathname.split('/').at(-1)")
             varied = json.loads(await fetch(page, f"/api/jobs/{job}"))
             assert varied["origin"] == first.removeprefix("/jobs/")

@@ -282,6 +282,12 @@ def _words(details: dict[str, Any]) -> str:
     return str(details.get("exception", {}).get("description") or details["text"])
 
 
+GALLERY_IS_THERE: Final = (
+    "document.querySelector('#pictures').dataset.holds === location.pathname.split('/').at(-1)"
+)
+"""Whether the page shows the pictures of the job that its address names."""
+
+
 @asynccontextmanager
 async def tab(
     devtools: str, *, width: int = 1_200, height: int = 900, is_dark: bool = False
