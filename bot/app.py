@@ -14,47 +14,61 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import uuid
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from bot import checkpoints, sentences, terminal
+from bot import admin_sentences, checkpoints, checks, sentences, terminal
+from bot.checks import CheckError
 from bot.clock import utc_now
 from bot.desk import Desk
 from bot.discord.adapter import DiscordAdapter
-from bot.discord.config import DiscordConfig
+from bot.discord.checks import DiscordCheckError
+from bot.discord.checks import check as check_application
+from bot.discord.client import REAL_API_BASE
+from bot.discord.config import CardKind, DiscordConfig
 from bot.discord.errors import DiscordStartError
+from bot.gatekeeper import WordGate
 from bot.jobs import Platform
-from bot.limits import rules_of
+from bot.limits import levels_of, rules_of, strike_limit_of
+from bot.moderation import Moderator
+from bot.monitor import Monitor
 from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
 from bot.store.errors import IllegalMoveError, StoreError
 from bot.store.store import Store
 from bot.studio import Studio
 from bot.terminal import TerminalDelivery
+from bot.vitals import VitalsReader
+from bot.web.admin import AdminPages
 from bot.web.config import WebConfig
+from bot.web.keeping import Keeper
+from bot.web.monitoring import MonitoringPages
 from bot.web.server import WebAdapter, WebPortError, reserve_port
 from bot.web.sessions import Passwords
 from bot.x.adapter import XAdapter, XKeysError
 from bot.x.checks import XCheckError
 from bot.x.checks import check as check_account
+from bot.x.config import REAL_API_BASE as REAL_X_BASE
 from bot.x.config import XConfig
 from bot.x.prices import Prices
 from engine.api import CheckpointError, EngineError
 from engine.client import EngineProcess
 from engine.devices import devices_of
 from engine.pool import EnginePool
+from engine.probe import look_at
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Generator
+    from collections.abc import AsyncGenerator, Callable, Generator
     from datetime import datetime
     from pathlib import Path
 
     from pydantic import SecretStr
 
     from bot.jobs import Job
+    from bot.observer import Observer
     from bot.settings import Settings
     from engine.api import Drawing, Drawn, DrawRequest, Engine, Queued
 
@@ -69,8 +83,10 @@ class DataDirError(Exception):
 
 
 START_ERRORS: Final = (
+    CheckError,
     CheckpointError,
     DataDirError,
+    DiscordCheckError,
     DiscordStartError,
     EngineError,
     SettingsError,
@@ -86,6 +102,7 @@ START_ERRORS: Final = (
 class Core:
     """What every platform needs: the truth, the one flow, and what goes on with pictures."""
 
+    engine: Engine
     store: Store
     service: Service
     studio: Studio
@@ -115,8 +132,15 @@ async def run(
         parts.enter_context(only_bot_in(settings.data_dir))
         port = parts.enter_context(reserve_port(settings.web_host, settings.web_port))
         announce(sentences.TERMINAL_STARTING)
-        core = await _open_core(parts, settings, engine, clock)
-        adapters = _build_adapters(configs, core, port, clock)
+        monitor = Monitor(clock=clock, history=settings.data_dir / "minutes.json")
+        core = await _open_core(parts, settings, engine, clock, observer=monitor.observer)
+        adapters = _build_adapters(configs, core, port, clock, monitor)
+        keeper = keeper_of(settings, clock)
+        core.desk.on_erase(keeper)
+        keeper.start()
+        parts.push_async_callback(keeper.close)
+        parts.push_async_callback(monitor.close)
+        monitor.start(_reader_of(configs, core, adapters, clock))
         await _start_adapters(parts, core.service, adapters)
         _announce(announce, adapters)
         await asyncio.Event().wait()
@@ -177,6 +201,112 @@ async def migrate(settings: Settings) -> None:
     await store.close()
 
 
+async def check_database(settings: Settings) -> str:
+    """The same, and tell which database it is and how much waits in it.
+
+    Raises:
+        DataDirError: The data folder cannot be used.
+        StoreError: The database cannot be used.
+    """
+    _make_data_dir(settings.data_dir)
+    store = await Store.open(settings.store_url)
+    try:
+        loads = await store.overview.loads()
+    finally:
+        await store.close()
+    kind = "SQLite" if settings.store_url.startswith("sqlite") else "PostgreSQL"
+    return admin_sentences.database_checked(kind, sum(load.job_count for load in loads))
+
+
+def check_weights(settings: Settings) -> str:
+    """See whether the model's files are there.
+
+    Raises:
+        CheckpointError: Some are not.
+    """
+    return checks.look_at_weights(settings.engine_checkpoint, settings.data_dir)
+
+
+async def check_devices(settings: Settings) -> str:
+    """See what JAX finds behind each device that is set.
+
+    Raises:
+        EngineError: One of them cannot be used.
+    """
+    names = dict.fromkeys(settings.engine_device_names)
+    return ", ".join([await look_at(device) for device in devices_of(list(names))])
+
+
+def check_disk(settings: Settings) -> str:
+    """See whether the data folder has room.
+
+    Raises:
+        DataDirError: It cannot be used.
+        CheckError: It is nearly full.
+    """
+    _make_data_dir(settings.data_dir)
+    return checks.look_at_disk(settings.data_dir)
+
+
+async def check_clock(settings: Settings) -> str:
+    """Compare the clock with that of a platform that is set up.
+
+    Raises:
+        CheckError: It is wrong.
+    """
+    configs = _platform_configs(settings)
+    addresses = [
+        *([configs.discord.api_base or REAL_API_BASE] if configs.discord else []),
+        *([configs.x.api_base or REAL_X_BASE] if configs.x else []),
+    ]
+    return await checks.look_at_clock(addresses, utc_now)
+
+
+async def check_discord(settings: Settings) -> str:
+    """See whether Discord accepts the token and the bot is installed as it must be.
+
+    Raises:
+        SettingsError: The settings of Discord cannot be right.
+        DiscordStartError: Discord does not accept the token, or cannot be reached.
+        DiscordCheckError: The install settings lack something.
+    """
+    config = _platform_configs(settings).discord
+    return admin_sentences.DISCORD_CHECK_OFF if config is None else await check_application(config)
+
+
+@asynccontextmanager
+async def desk_beside(
+    settings: Settings, clock: Callable[[], datetime] = utc_now
+) -> AsyncGenerator[tuple[Store, Desk]]:
+    """The desk for a command, whether the bot runs or not: both use the same database.
+
+    Raises:
+        DataDirError: The data folder cannot be used.
+        StoreError: The database cannot be used.
+    """
+    _make_data_dir(settings.data_dir)
+    store = await Store.open(settings.store_url)
+    desk = Desk(store, clock=clock, tiers=settings.tiers)
+    desk.on_erase(keeper_of(settings, clock))
+    try:
+        yield store, desk
+    finally:
+        await store.close()
+
+
+def keeper_of(settings: Settings, clock: Callable[[], datetime] = utc_now) -> Keeper:
+    """What forgets the page's files."""
+    return Keeper(_pictures_dir(settings), kept_for=_kept_for(settings), clock=clock)
+
+
+def _kept_for(settings: Settings) -> timedelta | None:
+    return timedelta(settings.history_days) if settings.history_days else None
+
+
+def _pictures_dir(settings: Settings) -> Path:
+    return settings.data_dir / "pictures"
+
+
 def check_x(settings: Settings) -> str:
     """See whether X accepts the keys and sends what is needed, without posting.
 
@@ -221,6 +351,7 @@ async def _open_core(
     clock: Callable[[], datetime],
     *,
     worker: str | None = None,
+    observer: Observer | None = None,
 ) -> Core:
     engine = engine or engine_of(settings)
     store = await Store.open(settings.store_url)
@@ -232,11 +363,20 @@ async def _open_core(
         engine=engine,
         clock=clock,
         rules=rules_of(settings),
+        gatekeeper=WordGate(
+            moderator=Moderator(),
+            levels=levels_of(settings),
+            strikes=store.people,
+            limit=strike_limit_of(settings),
+            clock=clock,
+        ),
         worker=worker or settings.worker_name,
         room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
-        history_kept_for=timedelta(settings.history_days) if settings.history_days else None,
+        history_kept_for=_kept_for(settings),
+        observer=observer,
     )
     return Core(
+        engine=engine,
         store=store,
         service=service,
         studio=Studio(store=store, engine=engine, clock=clock),
@@ -291,7 +431,7 @@ def _platform_configs(settings: Settings) -> _Configs:
 
 def _web_config(settings: Settings) -> WebConfig:
     return WebConfig(
-        pictures_dir=settings.data_dir / "pictures",
+        pictures_dir=_pictures_dir(settings),
         passwords=Passwords(
             page=_text(settings.web_password), admin=_text(settings.web_admin_password)
         ),
@@ -305,6 +445,7 @@ def _discord_config(settings: Settings) -> DiscordConfig | None:
         token=settings.discord_token.get_secret_value(),
         api_base=settings.discord_api_base,
         gateway_url=settings.discord_gateway_url,
+        card=CardKind(settings.discord_card),
     )
 
 
@@ -335,20 +476,50 @@ def _text(secret: SecretStr | None) -> str | None:
 
 
 def _build_adapters(
-    configs: _Configs, core: Core, port: socket.socket, clock: Callable[[], datetime]
+    configs: _Configs,
+    core: Core,
+    port: socket.socket,
+    clock: Callable[[], datetime],
+    monitor: Monitor,
 ) -> _Adapters:
     service, store = core.service, core.store
-    discord = configs.discord and DiscordAdapter(configs.discord, service, store, clock)
+    discord = configs.discord and _discord_adapter(configs.discord, core, clock)
     x = configs.x and XAdapter(configs.x, service, store, store.x, clock=clock)
 
     def waiting_for() -> list[str]:
         platforms = {"discord": discord, "x": x}
         return [name for name, adapter in platforms.items() if adapter and not adapter.is_listening]
 
+    pages = [
+        MonitoringPages(monitor),
+        AdminPages(desk=core.desk, waiting=store.overview, monitor=monitor, clock=clock),
+    ]
     web = WebAdapter(
-        configs.web, service, core.studio, port=port, clock=clock, waiting_for=waiting_for
+        configs.web,
+        service,
+        core.studio,
+        port=port,
+        clock=clock,
+        waiting_for=waiting_for,
+        pages=pages,
     )
     return _Adapters(web=web, discord=discord, x=x)
+
+
+def _reader_of(
+    configs: _Configs, core: Core, on: _Adapters, clock: Callable[[], datetime]
+) -> VitalsReader:
+    adapters = {"discord": on.discord, "x": on.x}
+    return VitalsReader(
+        engine=core.engine,
+        store=core.store,
+        clock=clock,
+        is_paused=core.desk.is_paused,
+        platforms=lambda: {
+            name: adapter.is_listening for name, adapter in adapters.items() if adapter
+        },
+        x_daily_usd=None if configs.x is None else configs.x.daily_usd,
+    )
 
 
 async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters) -> None:
@@ -369,6 +540,19 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         await adapter.start()
     parts.push_async_callback(service.close, GRACE_S)
     parts.push_async_callback(on.web.stop_listening)
+
+
+def _discord_adapter(
+    config: DiscordConfig, core: Core, clock: Callable[[], datetime]
+) -> DiscordAdapter:
+    return DiscordAdapter(
+        config,
+        service=core.service,
+        cursors=core.store,
+        studio=core.studio,
+        desk=core.desk,
+        clock=clock,
+    )
 
 
 def _announce(announce: Callable[[str], None], on: _Adapters) -> None:

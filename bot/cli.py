@@ -1,4 +1,4 @@
-"""The command line: run · draw · check · fetch · migrate.
+"""The command line: run · draw · check · fetch · bench · migrate · admin.
 
 What goes wrong is told in one sentence on stderr. The exit status is 0 when it worked, 1
 when it did not, 2 when it was asked for wrongly (also by a setting), 130 when it was
@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar, cast
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from bot import checkpoints, sentences, telemetry
 from bot.clock import utc_now
-from bot.jobs import RefusedError
+from bot.commands.admin import admin
+from bot.commands.bench import bench as measure
+from bot.commands.bench import introduce
+from bot.commands.console import complain, err, out, say
+from bot.jobs import InvalidRuleError, RefusedError
 from bot.output import OutputError, check_grid, check_singles, output_for
 from bot.report import report_json, report_words
 from bot.settings import Settings, SettingsError, read_settings
@@ -48,8 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+app.add_typer(admin, name="admin")
 
 
 class StoppedError(Exception):
@@ -65,13 +66,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return app(arguments, standalone_mode=False) or 0
     except _USAGE_ERROR as error:
-        return _complain(_usage(error), ASKED_WRONGLY)
-    except (SettingsError, InvalidRequestError, OutputError) as error:
-        return _complain(str(error), ASKED_WRONGLY)
+        return complain(_usage(error), ASKED_WRONGLY)
+    except (SettingsError, InvalidRequestError, InvalidRuleError, OutputError) as error:
+        return complain(str(error), ASKED_WRONGLY)
     except StoppedError:
         return GIVEN_UP
     except Exception as error:  # noqa: BLE001 # the last border: a person reads what is left
-        return _complain(_sentence(error), FAILED)
+        return complain(_sentence(error), FAILED)
 
 
 @app.callback(invoke_without_command=True)
@@ -88,9 +89,9 @@ def run() -> int:
     settings = read_settings()
     telemetry.configure_logging(settings.log_level)
     try:
-        _until_signal(parts.run(settings, announce=_say))
+        _until_signal(parts.run(settings, announce=say))
     except StoppedError:
-        _say(sentences.TERMINAL_STOPPED)
+        say(sentences.TERMINAL_STOPPED)
     return 0
 
 
@@ -136,17 +137,23 @@ def draw(
 
 @app.command()
 def check() -> int:
-    """See whether settings, database, model and the account on X are usable."""
+    """See whether everything is usable: one line each; the exit status is 1 if one is not.
+
+    Looks at settings, database, weights, device, the token and install link of Discord, the
+    account on X (about a cent), disk and clock. Changes and posts nothing.
+    """
     from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
 
     settings = read_settings()
     out.print("settings  ok")
     looks: dict[str, Callable[[], object]] = {
-        "database": lambda: asyncio.run(parts.migrate(settings)),
-        "model": lambda: checkpoints.complete_folder_of(
-            settings.engine_checkpoint, settings.data_dir
-        ),
+        "database": lambda: asyncio.run(parts.check_database(settings)),
+        "weights": lambda: parts.check_weights(settings),
+        "device": lambda: asyncio.run(parts.check_devices(settings)),
+        "discord": lambda: asyncio.run(parts.check_discord(settings)),
         "x": lambda: parts.check_x(settings),
+        "disk": lambda: parts.check_disk(settings),
+        "clock": lambda: asyncio.run(parts.check_clock(settings)),
     }
     return max([_look(name, look) for name, look in looks.items()])
 
@@ -169,8 +176,36 @@ def fetch(
     try:
         value = checkpoints.fetch(source, to, data_dir=settings.data_dir, console=err)
     except KeyboardInterrupt:
-        return _complain(sentences.FETCH_STOPPED, GIVEN_UP)
-    _say(sentences.checkpoint_fetched(value))
+        return complain(sentences.FETCH_STOPPED, GIVEN_UP)
+    say(sentences.checkpoint_fetched(value))
+    return 0
+
+
+@app.command()
+def bench(
+    *,
+    runs: Annotated[int, typer.Option(help="Times each request is drawn.", min=1, max=100)] = 3,
+    load: Annotated[
+        bool, typer.Option("--load/--no-load", help="Also draw 40 requests at once.")
+    ] = True,
+) -> int:
+    """Measure how fast the configured model draws on this machine.
+
+    Prints a start (from the cache of compiled programs, or the first one), 1, 4 and 9 pictures
+    alone, and the pictures a minute under a load. Stop a running bot first: both would
+    share the device.
+    """
+    from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
+
+    settings = read_settings()
+    telemetry.configure_logging("WARNING")
+    with parts.only_bot_in(settings.data_dir):
+        engine = parts.engine_of(settings)
+        introduce(settings)
+        try:
+            _until_signal(measure(engine, run_count=runs, has_load=load))
+        except StoppedError:
+            return complain(sentences.TERMINAL_STOPPED, GIVEN_UP)
     return 0
 
 
@@ -206,7 +241,7 @@ def _look(name: str, look: Callable[[], object]) -> int:
     try:
         found = look()
     except Exception as error:  # noqa: BLE001 # each look is told about, whatever it finds
-        return _complain(f"{name:9} {_sentence(error)}", FAILED)
+        return complain(f"{name:9} {_sentence(error)}", FAILED)
     detail = f": {found}" if isinstance(found, str) else ""
     out.print(f"{name:9} ok{detail}", markup=False)
     return 0
@@ -255,13 +290,3 @@ def _sentence(error: Exception) -> str:
 def _usage(error: Exception) -> str:
     what: str = cast("Any", error).format_message()
     return f"{what.rstrip('.')}. Try imagine --help, or imagine draw --help."
-
-
-def _say(sentence: str) -> None:
-    out.print(sentence, markup=False)
-    sys.stdout.flush()
-
-
-def _complain(sentence: str, status: int) -> int:
-    err.print(sentence, markup=False)
-    return status

@@ -227,7 +227,7 @@ def _house(vitals: Vitals | None) -> Iterator[Metric]:
     up = GaugeMetricFamily(
         "imagine_platform_up", "1 while the platform is listened to.", labels=["platform"]
     )
-    for name, is_up in (vitals.platforms if vitals else {}).items():
+    for name, is_up in () if vitals is None else vitals.platforms.items():
         up.add_metric([name], float(is_up))
     yield up
     ready = None if vitals is None else float(not vitals.obstacles)

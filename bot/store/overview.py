@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 
 from bot.jobs import JobState, Platform
 from bot.store.rows import job_of
-from bot.store.tables import UNFINISHED, jobs
+from bot.store.tables import FINISHED, UNFINISHED, jobs
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +63,37 @@ class Crowd:
     jobs: tuple[Job, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """What became of the requests of a platform.
+
+    Attributes:
+        error_label: What ended them, by ``bot.outcomes``; ``None`` where nothing did.
+        picture_count: Pictures that were asked for and, where delivered, have arrived.
+    """
+
+    platform: Platform
+    state: JobState
+    error_label: str | None
+    job_count: int
+    picture_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """What happened to the requests that were accepted since some moment.
+
+    Attributes:
+        tallies: By platform, state and error.
+        people_count: Who asked.
+        durations_s: From acceptance to delivery, shortest first.
+    """
+
+    tallies: tuple[Tally, ...]
+    people_count: int
+    durations_s: tuple[float, ...]
+
+
 class Overview:
     """Reads across all people. Every method may raise ``StoreError``."""
 
@@ -109,6 +140,31 @@ class Overview:
 
         return await self._database.read(use_case)
 
+    async def since(self, moment: datetime) -> Span:
+        """What happened to the requests that were accepted since then, in the database."""
+
+        async def use_case(connection: AsyncConnection) -> Span:
+            tallies = await connection.execute(tallies_query(moment))
+            people = await connection.execute(asking_query(moment))
+            times = await connection.execute(times_query(moment))
+            lengths = ((row.finished_at - row.accepted_at).total_seconds() for row in times)
+            return Span(
+                tallies=tuple(
+                    Tally(
+                        platform=Platform(row.platform),
+                        state=JobState(row.state),
+                        error_label=row.error_label,
+                        job_count=row.job_count,
+                        picture_count=row.picture_count,
+                    )
+                    for row in tallies
+                ),
+                people_count=len(people.all()),
+                durations_s=tuple(sorted(lengths)),
+            )
+
+        return await self._database.read(use_case)
+
 
 _SUMS: Final = (
     func.count().label("job_count"),
@@ -117,13 +173,13 @@ _SUMS: Final = (
 )
 
 
-def loads_query() -> Select[Any]:
+def loads_query() -> Select[*tuple[Any, ...]]:
     """Unfinished jobs by platform and state."""
     point = (jobs.c.platform, jobs.c.state)
     return select(*point, *_SUMS).where(UNFINISHED).group_by(*point).order_by(*point)
 
 
-def people_query() -> Select[Any]:
+def people_query() -> Select[*tuple[Any, ...]]:
     """Those with the most pictures to come."""
     who = (jobs.c.platform, jobs.c.person_id)
     most = func.sum(jobs.c.picture_count).desc()
@@ -136,11 +192,33 @@ def people_query() -> Select[Any]:
     )
 
 
-def oldest_query() -> Select[Any]:
+def oldest_query() -> Select[*tuple[Any, ...]]:
     """The oldest unfinished jobs of all platforms."""
     return (
         select(jobs)
         .where(UNFINISHED)
         .order_by(jobs.c.accepted_at, jobs.c.id)
         .limit(SHOWN_JOB_COUNT)
+    )
+
+
+def tallies_query(moment: datetime) -> Select[*tuple[Any, ...]]:
+    """Requests since then, by what became of them; a delivered one counts what it paid for."""
+    end = (jobs.c.platform, jobs.c.state, jobs.c.error_label)
+    is_paid = jobs.c.state == JobState.DELIVERED
+    pictures = case((is_paid, jobs.c.held_count), else_=jobs.c.picture_count)
+    sums = (func.count().label("job_count"), func.sum(pictures).label("picture_count"))
+    return select(*end, *sums).where(jobs.c.accepted_at >= moment).group_by(*end).order_by(*end)
+
+
+def asking_query(moment: datetime) -> Select[*tuple[Any, ...]]:
+    """Who asked since then."""
+    who = (jobs.c.platform, jobs.c.person_id)
+    return select(*who).where(jobs.c.accepted_at >= moment).distinct()
+
+
+def times_query(moment: datetime) -> Select[*tuple[Any, ...]]:
+    """When the requests since then were accepted and delivered."""
+    return select(jobs.c.accepted_at, jobs.c.finished_at).where(
+        jobs.c.accepted_at >= moment, jobs.c.state == JobState.DELIVERED, FINISHED
     )

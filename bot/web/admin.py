@@ -9,26 +9,26 @@ notes who did it.
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiohttp import web
 
-from bot import sentences
-from bot.desk import CommunityRules
-from bot.jobs import InvalidRuleError, JobId
+from bot import admin_sentences, sentences
+from bot.jobs import InvalidRuleError, JobId, NotCancellableError, RefusedError, Scope
 from bot.store import StoreError
 from bot.web import admin_views as views
 from bot.web import admin_wishes as wishes
-from bot.web.answers import fresh
+from bot.web.guard import refusal
 from bot.web.login import require_admin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bot.clock import Clock
-    from bot.desk import Desk
+    from bot.desk import CommunityRules, Desk
     from bot.jobs import Json
     from bot.minutes import Minutes
     from bot.store.overview import Crowd
@@ -108,7 +108,7 @@ class AdminPages:
         count, in_each = _SPANS.get(request.query.get("span", "hour"), _SPANS["hour"])
         vitals = await self._monitor.look()
         minutes = self._monitor.minutes.last(count, in_each=in_each)
-        return fresh(
+        return _fresh(
             {
                 "now": views.now_view(vitals),
                 "span": views.span_view(minutes, in_each=in_each),
@@ -128,11 +128,11 @@ class AdminPages:
         house = views.house_view(
             blocks=await self._desk.all_blocks(),
             grants=await self._desk.grants(),
-            communities=dict(await self._desk.communities()),
+            communities=await self._desk.communities(),
             reports=await self._desk.reports(is_open=are_open),
-            tier_names=sorted(self._desk.tier_names),
+            tier_names=sorted(self._desk.tiers),
         )
-        return fresh(house)
+        return _fresh(house)
 
     async def _audit(self, request: web.Request) -> web.Response:
         require_admin(request)
@@ -140,22 +140,26 @@ class AdminPages:
         entries = await self._desk.audit(
             limit=_AUDIT_PAGE_COUNT, before=int(before) if before.isdecimal() else None
         )
-        return fresh(views.audit_view(entries))
+        return _fresh(views.audit_view(entries))
 
     async def _act(self, request: web.Request) -> web.Response:
         by = require_admin(request)
         act = self._acts.get(request.match_info["act"])
         if act is None:
             raise web.HTTPNotFound
-        return fresh({"said": await act(wishes.parse(await request.read()), by)})
+        try:
+            said = await act(wishes.parse(await request.read()), by)
+        except RefusedError as error:
+            return refusal(sentences.explain(error, self._clock()), _status_of(error))
+        return _fresh({"said": said})
 
     async def _pause(self, _wish: wishes.Wish, by: str) -> str:
         await self._desk.pause(by=by)
-        return sentences.ADMIN_PAUSED
+        return admin_sentences.ADMIN_PAUSED
 
     async def _resume(self, _wish: wishes.Wish, by: str) -> str:
         await self._desk.resume(by=by)
-        return sentences.ADMIN_RESUMED
+        return admin_sentences.ADMIN_RESUMED
 
     async def _block(self, wish: wishes.Wish, by: str) -> str:
         person = wishes.person_of(wish)
@@ -166,26 +170,25 @@ class AdminPages:
             reason=wishes.text_of(wish, "reason", is_needed=False),
             by=by,
         )
-        return sentences.admin_blocked(person.platform, person.id)
+        return admin_sentences.admin_blocked(person.platform, person.id)
 
     async def _unblock(self, wish: wishes.Wish, by: str) -> str:
         person = wishes.person_of(wish)
         community = wishes.text_of(wish, "community", is_needed=False) or None
         was_blocked = await self._desk.unblock(person, community=community, by=by)
-        return sentences.admin_unblocked(person.platform, person.id, was_blocked=was_blocked)
+        return admin_sentences.admin_unblocked(person.platform, person.id, was_blocked=was_blocked)
 
     async def _cancel(self, wish: wishes.Wish, by: str) -> str:
         job = await self._desk.cancel(JobId(wishes.text_of(wish, "job_id")), by=by)
-        return sentences.admin_cancelled(job.id)
+        return admin_sentences.admin_cancelled(job.id)
 
     async def _grant(self, wish: wishes.Wish, by: str) -> str:
         platform, tier = wishes.platform_of(wish), wishes.text_of(wish, "tier", is_needed=False)
-        if community := wishes.text_of(wish, "community", is_needed=False):
-            await self._desk.grant_community(platform, community, tier or None, by=by)
-            return sentences.admin_granted(platform, community, tier)
-        person = wishes.person_of(wish)
-        await self._desk.grant(person, tier or None, by=by)
-        return sentences.admin_granted(platform, person.id, tier)
+        community = wishes.text_of(wish, "community", is_needed=False)
+        scope = Scope.COMMUNITY if community else Scope.PERSON
+        of = community or wishes.text_of(wish, "person")
+        await self._desk.grant(platform, scope, of, tier or None, by=by)
+        return admin_sentences.admin_granted(platform, of, tier)
 
     async def _limits(self, wish: wishes.Wish, by: str) -> str:
         """Change the limits of a community and leave its other rules as they are."""
@@ -193,14 +196,23 @@ class AdminPages:
         rules = await self._desk.community(platform, community)
         changed = _with_limits(rules, wish)
         await self._desk.set_community(platform, community, changed, by=by)
-        return sentences.admin_limited(platform, community)
+        return admin_sentences.admin_limited(platform, community)
 
     async def _close_report(self, wish: wishes.Wish, by: str) -> str:
         id_ = wishes.count_of(wish, "id")
         if id_ is None:
-            raise InvalidRuleError(sentences.admin_field_wrong("id"))
+            raise InvalidRuleError(admin_sentences.admin_field_wrong("id"))
         was_open = await self._desk.close_report(id_, by=by)
-        return sentences.admin_report_closed(id_, was_open=was_open)
+        return admin_sentences.admin_report_closed(id_, was_open=was_open)
+
+
+def _fresh(answer: Mapping[str, Json]) -> web.Response:
+    return web.json_response(answer, headers={"Cache-Control": "no-store"})
+
+
+def _status_of(error: RefusedError) -> HTTPStatus:
+    is_too_late = isinstance(error, NotCancellableError)
+    return HTTPStatus.CONFLICT if is_too_late else HTTPStatus.BAD_REQUEST
 
 
 def _with_limits(rules: CommunityRules, wish: wishes.Wish) -> CommunityRules:

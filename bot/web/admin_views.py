@@ -12,7 +12,7 @@ from bot.minutes import total
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from bot.desk import AuditEntry, Block, CommunityRules, Grant, Report
@@ -117,7 +117,7 @@ def house_view(
     *,
     blocks: Sequence[Block],
     grants: Sequence[Grant],
-    communities: dict[tuple[Platform, str], CommunityRules],
+    communities: Mapping[tuple[Platform, str], CommunityRules],
     reports: Sequence[Report],
     tier_names: Sequence[str],
 ) -> View:
@@ -198,7 +198,7 @@ def _report(report: Report) -> View:
         "person": report.owner.id,
         "community": report.community,
         "reason": report.reason,
-        "at": report.reported_at.isoformat(),
+        "at": report.at.isoformat(),
         "closed_at": None if report.closed_at is None else report.closed_at.isoformat(),
         "closed_by": report.closed_by,
     }

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from bot import sentences
+from bot import admin_sentences as sentences
 from bot.jobs import InvalidRuleError, Person, Platform
 
 if TYPE_CHECKING:

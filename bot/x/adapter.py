@@ -312,6 +312,7 @@ class XAdapter:
             picture=for_timeline(drawn.grid_png),
             alt_text=sentences.x_alt_text(prompt, picture_count, limit_chars=MAX_ALT_TEXT_CHARS),
             sentence=sentences.x_answer(picture_count),
+            is_sensitive=job.submission.is_soft,
         )
         await self._post(root_id, answer)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Final
 
 from bot.loopback import require_loopback
 from bot.x.prices import MICROS, Prices
+
+REAL_API_BASE: Final = "https://api.x.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

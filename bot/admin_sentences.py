@@ -1,0 +1,190 @@
+"""What an admin reads, on the admin page and at the command line; said once, for both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ADMIN_NO_OBJECT: Final = "The request must be a JSON object."
+ADMIN_PAUSED: Final = "Paused: nothing is accepted. What was accepted before is still drawn."
+ADMIN_RESUMED: Final = "Resumed: requests are accepted again."
+
+
+def admin_field_wrong(name: str) -> str:
+    """Refuse a field of a form."""
+    return f"The field {name} is missing or cannot be right."
+
+
+def admin_no_platform(platforms: Iterable[str]) -> str:
+    """Name the platforms there are."""
+    return f"The platform must be one of {', '.join(platforms)}."
+
+
+def admin_blocked(platform: str, person: str, until: str | None = None) -> str:
+    """Say that a block holds."""
+    end = "until it is lifted" if until is None else f"until {until}"
+    return f"{platform}/{person} is blocked {end}."
+
+
+def admin_unblocked(platform: str, person: str, *, was_blocked: bool) -> str:
+    """Say that a block is over, or never was."""
+    return f"{platform}/{person} {'may ask again' if was_blocked else 'was not blocked'}."
+
+
+def admin_cancelled(job_id: str) -> str:
+    """Say that a request was given up."""
+    return f"Request {job_id} is given up; its pictures were given back."
+
+
+def admin_granted(platform: str, of: str, tier: str) -> str:
+    """Say which tier somebody has now."""
+    return f"{platform}/{of} has {f'the tier {tier}' if tier else 'no tier any more'}."
+
+
+def admin_limited(platform: str, community: str) -> str:
+    """Say that the limits of a community are other ones now."""
+    return f"The limits of {platform}/{community} are changed."
+
+
+def admin_report_closed(id_: int, *, was_open: bool) -> str:
+    """Say that a report is closed."""
+    return f"Report {id_} is closed." if was_open else f"Report {id_} was not open."
+
+
+# ---------------------------------------------------------------------------- imagine check
+
+DISCORD_CHECK_OFF: Final = "off (no token)"
+CLOCK_RIGHT: Final = "right"
+CLOCK_ALONE: Final = "not compared (no platform is set up)"
+CLOCK_NOT_COMPARED: Final = "not compared (no platform can be reached)"
+
+_UNIT: Final = 1_000
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def in_units(size_bytes: int) -> str:
+    """Tell a size as people do: 12.3 GB."""
+    size, unit = float(size_bytes), 0
+    while size >= _UNIT and unit < len(_UNITS) - 1:
+        size, unit = size / _UNIT, unit + 1
+    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size_bytes} bytes"
+
+
+def disk_nearly_full(folder: str, free_bytes: int) -> str:
+    """Warn before the database fails."""
+    return (
+        f"The folder {folder} has only {in_units(free_bytes)} left: make room, or set DATA_DIR to "
+        "a larger disk."
+    )
+
+
+def disk_has_room(folder: str, free_bytes: int) -> str:
+    """Tell how much room there is."""
+    return f"{in_units(free_bytes)} free in {folder}"
+
+
+def clock_wrong(skew_s: float) -> str:
+    """Say by how much the clock is wrong."""
+    side = "ahead" if skew_s > 0 else "behind"
+    return (
+        f"The clock of this machine is {abs(skew_s):.0f} s {side}: let it be set by the network "
+        "(timedatectl set-ntp true)."
+    )
+
+
+def discord_checked(name: str, *, is_for_users: bool) -> str:
+    """Say who the bot is on Discord."""
+    only = "" if is_for_users else "; people cannot take it along (User Install is off)"
+    return f"{name}{only}"
+
+
+def discord_install_lacks(name: str, missing: Iterable[str]) -> str:
+    """Say what the install link does not grant."""
+    return (
+        f"{name} is accepted, but its install link lacks {', '.join(missing)}: add it under "
+        "Installation at https://discord.com/developers/applications and open the link again."
+    )
+
+
+def database_checked(kind: str, unfinished_count: int) -> str:
+    """Say which database it is and what waits in it."""
+    requests = "request" if unfinished_count == 1 else "requests"
+    return f"{kind}, {unfinished_count:,} unfinished {requests}"
+
+
+# ---------------------------------------------------------------------------- imagine bench
+
+BENCH_WHAT: Final = "what"
+BENCH_MEDIAN: Final = "median"
+BENCH_RATE: Final = "pictures a minute"
+
+
+def bench_of(
+    *,
+    model: str,
+    devices: str,
+    dtype: str,
+    slot_count: int,
+    processor: str,
+    core_count: int,
+    jax: str,
+) -> str:
+    """Say what is measured, and on what."""
+    return (
+        f"Model {model}, devices {devices}, numbers {dtype}, {slot_count} slots, JAX {jax}, "
+        f"{core_count} cores of {processor}. The machine should be quiet."
+    )
+
+
+# ---------------------------------------------------------------------------- imagine admin
+
+ADMIN_IS_OPEN: Final = "Open: requests are accepted."
+
+
+def admin_who_wrong(text: str, platforms: Iterable[str]) -> str:
+    """Say how somebody is named."""
+    names = ", ".join(platforms)
+    return f"{text!r} names nobody: write PLATFORM/ID, where the platform is one of {names}."
+
+
+def admin_times(hours: int, people_count: int, shares: Mapping[str, float]) -> str:
+    """Say how many asked, and how long they waited."""
+    people = "1 person" if people_count == 1 else f"{people_count:,} people"
+    asked = f"{people} asked in the last {hours} h."
+    if not shares:
+        return f"{asked} Nothing was delivered."
+    within = ", ".join(f"{share} within {seconds:.1f} s" for share, seconds in shares.items())
+    return f"{asked} Delivered: {within}."
+
+
+def admin_community_limits(
+    name: str, *, daily: int | None, jobs: int | None, is_paused: bool
+) -> str:
+    """Tell the limits of a community."""
+    pictures = "as the settings say" if daily is None else f"{daily:,}"
+    requests = "as the settings say" if jobs is None else f"{jobs:,}"
+    state = " Nothing is accepted there." if is_paused else ""
+    return f"{name}: pictures a day {pictures}, requests at once {requests}.{state}"
+
+
+def admin_exported(path: str) -> str:
+    """Say where an export is."""
+    return f"Written to {path}."
+
+
+def admin_sure(who: str) -> str:
+    """Ask before something is gone for good."""
+    return f"Delete everything that is stored about {who}?"
+
+
+def admin_deleted(who: str, job_count: int) -> str:
+    """Say what is gone."""
+    requests = "1 request" if job_count == 1 else f"{job_count:,} requests"
+    return f"{requests} of {who} with their pictures are deleted, and what else was stored."
+
+
+def admin_purged(job_count: int) -> str:
+    """Say what was forgotten."""
+    return f"{job_count:,} old requests are forgotten."

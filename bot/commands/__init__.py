@@ -1,0 +1,1 @@
+"""Commands of ``imagine`` that are more than a few lines; ``bot.cli`` joins them."""
