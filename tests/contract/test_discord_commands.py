@@ -32,7 +32,14 @@ async def test_imagine_adds_the_words_of_a_style_and_keeps_the_options(
     async with bot.running():
         asked = await server.slash(
             "imagine",
-            {"prompt": "a cat", "pictures": 1, "seed": 7, "style": "pixels", "top_k": 5, "temperature": 0.5},
+            {
+                "prompt": "a cat",
+                "pictures": 1,
+                "seed": 7,
+                "style": "pixels",
+                "top_k": 5,
+                "temperature": 0.5,
+            },
         )
         message = await asked.pictures()
 

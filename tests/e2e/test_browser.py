@@ -365,25 +365,18 @@ async def test_a_lost_connection_is_told_and_comes_back_by_itself(
 ) -> None:
     engine = ScriptedEngine()
     engine.open.clear()
-    async with browsing(devtools, tmp_path, engine) as (page, browser):
-        await ask(browser, "a green cube", count=2)
-        await browser.until_text("#status", "Drawing")
-        job = await browser.evaluate("location.pathname.split('/').at(-1)")
-        await browser.go_offline()
-        await browser.evaluate("location.hash = '#'")  # stays: nothing is loaded
-        page.adapter._board.close()  # ends the stream, as a dying process would
+    async with tab(devtools) as browser:
+        async with serving(tmp_path, engine) as page:
+            await browser.go(page.adapter.url)
+            await ask(browser, "a green cube", count=2)
+            await browser.until_text("#status", "Drawing")
+            number = int(page.adapter.url.rpartition(":")[2])
 
         await browser.until_text(
             "#status", "The connection is interrupted; waiting for the bot to come back…"
         )
-        page.adapter._board._is_closed = False  # and there is the next process
-        engine.open.set()
-        await page.rest()
-        await browser.go_offline(is_offline=False)
-
-        await browser.until_text("#status", "2 pictures, the best match first.")
-        assert await browser.evaluate("location.pathname") == f"/jobs/{job}"
-        browser.troubles.clear()  # the browser tells of each try
+        async with serving(tmp_path, ScriptedEngine(), number=number):
+            await browser.until_text("#status", "2 pictures, the best match first.")
 
 
 async def test_an_unknown_job_is_told_and_the_page_is_ready(devtools: str, tmp_path: Path) -> None:
