@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.settings import Settings, SettingsError, env_example, read_settings
+from engine.api import PictureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,14 @@ def test_numbers_of_another_kind_are_refused(reads: Reads) -> None:
     assert reads(ENGINE_DTYPE="BFloat16").engine_dtype == "bfloat16"
     assert problems(reads, ENGINE_DTYPE="int8") == (
         "ENGINE_DTYPE must be auto, float32, bfloat16 or float16.",
+    )
+
+
+def test_the_picture_check_is_standard_unless_an_admin_says_otherwise(reads: Reads) -> None:
+    assert reads().picture_check is PictureCheck.STANDARD
+    assert reads(PICTURE_CHECK=" Strict").picture_check is PictureCheck.STRICT
+    assert problems(reads, PICTURE_CHECK="none") == (
+        "PICTURE_CHECK must be off, standard or strict.",
     )
 
 
