@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 admin = typer.Typer(
-    help="Run the bot: who waits, who is blocked, what is allowed, what is kept.",
+    help="See and decide who waits, who is blocked, what is kept.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

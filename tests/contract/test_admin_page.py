@@ -47,6 +47,7 @@ class Admin:
     engine: ScriptedEngine
     clock: Clock
     service: Service
+    store: Store
     desk: Desk
     monitor: Monitor
 
@@ -99,6 +100,7 @@ async def serving(folder: Path, passwords: Passwords = OPEN) -> AsyncGenerator[A
                 engine=engine,
                 clock=clock,
                 service=service,
+                store=store,
                 desk=desk,
                 monitor=monitor,
             )
@@ -292,7 +294,7 @@ async def test_the_limits_of_a_community_are_changed_and_its_other_rules_stay(
 async def test_reports_are_closed(admin: Admin) -> None:
     job = await admin.service.submit(submission(picture_count=1))
     await until(lambda: repr(admin.service) == "<Service 0 jobs running>")
-    studio = Studio(store=admin.desk._store, engine=admin.engine, clock=admin.clock)
+    studio = Studio(store=admin.store, engine=admin.engine, clock=admin.clock)
     await studio.report(job.id, person("bea"), reason="not nice")
 
     (report,) = (await admin.look("/api/admin/house"))["reports"]
@@ -451,7 +453,7 @@ async def test_a_browser_shows_it_and_acts_by_keyboard(tmp_path: Path) -> None:
 
                 await tab.click("#jobs button")
                 await tab.until_text("#jobs td", "No request is unfinished.")
-                cancelled = await admin.desk._store.job(job.id)
+                cancelled = await admin.store.job(job.id)
                 assert cancelled is not None
                 assert cancelled.state == "cancelled"
 
