@@ -6,15 +6,19 @@ RUN_STAMP := $(VENV)/.run.stamp
 DEV_STAMP := $(VENV)/.dev.stamp
 PEER_VENV := .venv-peer
 PEER_STAMP := $(PEER_VENV)/.stamp
+WORDS_VENV := .venv-words
+WORDS_STAMP := $(WORDS_VENV)/.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench soak train eval-demo lock clean
+.PHONY: help run test lint screenshots bench bench-moderation soak train eval-demo lock clean
 
 help:
 	@echo 'make run    install what is needed, then run the bot and its page'
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
+	@echo 'make screenshots  take the pictures of the README anew (needs chromium)'
 	@echo 'make bench  measure how fast pictures are drawn and requests accepted here'
+	@echo 'make bench-moderation  count false alarms and misses, beside two other packages'
 	@echo 'make soak   kill the bot at 500 random moments, live 20,000 histories on X (an hour)'
 	@echo 'make train  train the demo model anew (an hour or two on two cores)'
 	@echo 'make eval-demo  measure how well the demo model draws what it was told'
@@ -33,9 +37,15 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
 
+screenshots: $(DEV_STAMP)
+	$(VENV)/bin/python -m tests.screenshots.page
+
 bench: $(DEV_STAMP) $(PEER_STAMP)
 	$(VENV)/bin/python -m tests.bench --peer $(PEER_VENV)/bin/python
 	$(VENV)/bin/python -m tests.bench.store
+
+bench-moderation: $(DEV_STAMP) $(WORDS_STAMP)
+	$(VENV)/bin/python -m tests.bench.moderation --peers $(WORDS_VENV)/bin/python
 
 soak: $(DEV_STAMP)
 	KILL_ROUNDS=500 $(VENV)/bin/python -m pytest -s tests/contract/test_kills.py
@@ -58,7 +68,7 @@ lock: $(DEV_STAMP)
 	! grep -n '://' requirements.lock requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) $(PEER_VENV) build *.egg-info .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER_VENV) $(WORDS_VENV) build *.egg-info .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -79,4 +89,9 @@ $(PEER_STAMP): tests/bench/peer-requirements.txt
 	$(PYTHON) -m venv $(PEER_VENV)
 	$(PEER_VENV)/bin/python -m pip install --quiet -r $<
 	$(PEER_VENV)/bin/python -m pip install --quiet --no-deps min-dalle==0.4.11
+	touch $@
+
+$(WORDS_STAMP): tests/bench/words-requirements.txt
+	$(PYTHON) -m venv $(WORDS_VENV)
+	$(WORDS_VENV)/bin/python -m pip install --quiet -r $<
 	touch $@

@@ -27,10 +27,12 @@ from bot.discord.adapter import DiscordAdapter
 from bot.discord.checks import DiscordCheckError
 from bot.discord.checks import check as check_application
 from bot.discord.client import REAL_API_BASE
-from bot.discord.config import DiscordConfig
+from bot.discord.config import CardKind, DiscordConfig
 from bot.discord.errors import DiscordStartError
+from bot.gatekeeper import WordGate
 from bot.jobs import Platform
-from bot.limits import rules_of
+from bot.limits import levels_of, rules_of, strike_limit_of
+from bot.moderation import Moderator
 from bot.monitor import Monitor
 from bot.service import DEFAULT_ROOM, Service
 from bot.settings import SettingsError
@@ -361,6 +363,13 @@ async def _open_core(
         engine=engine,
         clock=clock,
         rules=rules_of(settings),
+        gatekeeper=WordGate(
+            moderator=Moderator(),
+            levels=levels_of(settings),
+            strikes=store.people,
+            limit=strike_limit_of(settings),
+            clock=clock,
+        ),
         worker=worker or settings.worker_name,
         room=max(DEFAULT_ROOM, ROOM_PER_SLOT * settings.engine_slots),
         history_kept_for=_kept_for(settings),
@@ -436,6 +445,7 @@ def _discord_config(settings: Settings) -> DiscordConfig | None:
         token=settings.discord_token.get_secret_value(),
         api_base=settings.discord_api_base,
         gateway_url=settings.discord_gateway_url,
+        card=CardKind(settings.discord_card),
     )
 
 
@@ -473,7 +483,7 @@ def _build_adapters(
     monitor: Monitor,
 ) -> _Adapters:
     service, store = core.service, core.store
-    discord = configs.discord and DiscordAdapter(configs.discord, service, store, clock)
+    discord = configs.discord and _discord_adapter(configs.discord, core, clock)
     x = configs.x and XAdapter(configs.x, service, store, store.x, clock=clock)
 
     def waiting_for() -> list[str]:
@@ -530,6 +540,19 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         await adapter.start()
     parts.push_async_callback(service.close, GRACE_S)
     parts.push_async_callback(on.web.stop_listening)
+
+
+def _discord_adapter(
+    config: DiscordConfig, core: Core, clock: Callable[[], datetime]
+) -> DiscordAdapter:
+    return DiscordAdapter(
+        config,
+        service=core.service,
+        cursors=core.store,
+        studio=core.studio,
+        desk=core.desk,
+        clock=clock,
+    )
 
 
 def _announce(announce: Callable[[str], None], on: _Adapters) -> None:

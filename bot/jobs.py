@@ -232,12 +232,14 @@ class ModeratedError(RefusedError):
     """The words ask for something that is not drawn.
 
     Attributes:
-        code: Which rule says so, such as ``"sexual_minor"``: for logs and admins.
+        code: Which rule says so, such as ``"sexual_minor"``.
+        is_grave: Whether it asked for harm, so that answering in public would spread it.
     """
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, is_grave: bool = False) -> None:
         super().__init__(code)
         self.code = code
+        self.is_grave = is_grave
 
 
 class UnavailableError(RefusedError):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from bot.jobs import Platform
+from bot.moderation import Level
 from bot.store import Limits, Rules, Tier
+from bot.store.house import StrikeLimit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bot.settings import Settings, TierSettings
 
 
@@ -28,6 +34,23 @@ def rules_of(settings: Settings) -> Rules:
             jobs_count=settings.bot_jobs_at_once or None,
         ),
         tiers={name: _tier(tier, settings) for name, tier in settings.tiers.items()},
+    )
+
+
+def levels_of(settings: Settings) -> Mapping[Platform, Level]:
+    """How strictly words are read on each platform."""
+    everywhere = dict.fromkeys(Platform, Level(settings.moderation))
+    return everywhere | {Platform.X: Level(settings.x_moderation)}
+
+
+def strike_limit_of(settings: Settings) -> StrikeLimit | None:
+    """When asking for something grave gets a person blocked; 0 is never."""
+    if settings.strikes_a_day == 0:
+        return None
+    return StrikeLimit(
+        count=settings.strikes_a_day,
+        within=timedelta(days=1),
+        block_for=timedelta(hours=settings.strike_block_h),
     )
 
 

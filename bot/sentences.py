@@ -1,4 +1,4 @@
-"""Every sentence that a person can see, in one place.
+"""Every sentence that a person can see, in one place; in other languages only on Discord.
 
 Each adapter's own sentences stand in a section of their own at the end of the file; what
 they share is at the top. No logic beyond choosing and filling in words.
@@ -7,7 +7,6 @@ they share is at the top. No logic beyond choosing and filling in words.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
@@ -25,12 +24,12 @@ from bot.jobs import (
     PausedError,
     PlaceRefusedError,
     RefusedError,
-    Scope,
     TooManyJobsError,
     UnavailableError,
     UndeliverableError,
     UnknownPictureError,
 )
+from bot.phrases import GRAMMARS, fill
 from engine.api import (
     CheckpointError,
     Drawing,
@@ -45,15 +44,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
+    from bot.phrases import Phrase, Say
     from engine.api import Queued
 
     When = Callable[[datetime], str]
-    Explanation = str | Callable[[Exception, datetime, When], str]
+    Explanation = str | Callable[[Exception, datetime, When, Say], str]
 
 # ---------------------------------------------------------------- refusals and failures
 
 
-def explain(error: Exception, now: datetime, *, when: When | None = None) -> str:
+def explain(
+    error: Exception, now: datetime, *, when: When | None = None, say: Say | None = None
+) -> str:
     """Say in a sentence or two what went wrong and what to do about it.
 
     Args:
@@ -62,11 +64,18 @@ def explain(error: Exception, now: datetime, *, when: When | None = None) -> str
         now: The present, aware.
         when: Renders a later moment the way the platform does; by default
             "at 00:00 UTC, in 3 h 12 min".
+        say: Fills in the phrases of ``REASONS`` in another language than English.
     """
     row = next(EXPLANATIONS[kind] for kind in type(error).__mro__ if kind in EXPLANATIONS)
+    say = say or in_english
     if isinstance(row, str):
-        return row
-    return row(error, now, when or (lambda moment: in_words(moment, now)))
+        return say(row)
+    return row(error, now, when or (lambda moment: in_words(moment, now)), say)
+
+
+def in_english(key: str, /, **values: str | int) -> str:
+    """Fill in a phrase of ``REASONS``."""
+    return fill(REASONS[key], GRAMMARS["en"], values)
 
 
 def in_words(moment: datetime, now: datetime) -> str:
@@ -83,97 +92,58 @@ def pictures(count: int) -> str:
     return f"{count:,} picture" if count == 1 else f"{count:,} pictures"
 
 
-def _over_quota(error: Exception, now: datetime, when: When) -> str:
+def _over_quota(error: Exception, now: datetime, when: When, say: Say) -> str:
     refusal = cast("OverQuotaError", error)
-    reopens = when(refusal.reopens_at or now)
-    your = _OWN[refusal.scope]
+    reopens, allowance = when(refusal.reopens_at or now), refusal.allowance_count
     if refusal.left_count == 0:
-        allowance = pictures(refusal.allowance_count)
-        return f"Today's allowance of {allowance}{your.of} is used up. It reopens {reopens}."
-    left = pictures(refusal.left_count)
-    return (
-        f"{your.have} {left} left today, out of {refusal.allowance_count:,}. Ask for at most "
-        f"{refusal.left_count:,}, or come back when {your.allowance} reopens {reopens}."
-    )
+        return say(f"reason_day_over_{refusal.scope}", count=allowance, when=reopens)
+    left = refusal.left_count
+    return say(f"reason_day_short_{refusal.scope}", count=left, allowance=allowance, when=reopens)
 
 
-def _over_burst(error: Exception, now: datetime, when: When) -> str:
+def _over_burst(error: Exception, now: datetime, when: When, say: Say) -> str:
     refusal = cast("OverBurstError", error)
-    many = f"{_OWN[refusal.scope].asked} for many pictures in a short time."
     again = when(refusal.reopens_at or now)
     if refusal.left_count == 0:
-        return f"{many} Try again {again}. {NOTHING_TAKEN}"
-    return f"{many} Ask for at most {refusal.left_count:,} now, or try again {again}."
+        return say(f"reason_burst_over_{refusal.scope}", when=again)
+    return say(f"reason_burst_short_{refusal.scope}", left=refusal.left_count, when=again)
 
 
-def _too_many_jobs(error: Exception, _now: datetime, _when: When) -> str:
+def _too_many_jobs(error: Exception, _now: datetime, _when: When, say: Say) -> str:
     refusal = cast("TooManyJobsError", error)
-    count = refusal.allowance_count
-    waiting = "1 request is" if count == 1 else f"{count:,} requests are"
-    return (
-        f"{waiting} waiting or being drawn {_OWN[refusal.scope].where}, and more are not allowed "
-        f"at once. Try again when one is done. {NOTHING_TAKEN}"
-    )
+    return say(f"reason_jobs_{refusal.scope}", count=refusal.allowance_count)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Own:
-    """How a limit is spoken of, by whom it holds for."""
-
-    of: str
-    have: str
-    allowance: str
-    asked: str
-    where: str
-
-
-_OWN: Final[Mapping[Scope, _Own]] = {
-    Scope.PERSON: _Own(
-        of="",
-        have="You have",
-        allowance="your allowance",
-        asked="You have asked",
-        where="for you",
-    ),
-    Scope.COMMUNITY: _Own(
-        of=" for everybody here",
-        have="Everybody here together has",
-        allowance="that allowance",
-        asked="People here have asked",
-        where="for people here",
-    ),
-    Scope.BOT: _Own(
-        of=" for all people of this bot",
-        have="All people of this bot together have",
-        allowance="that allowance",
-        asked="People have asked this bot",
-        where="at this bot",
-    ),
-}
-
-
-def _blocked(error: Exception, _now: datetime, when: When) -> str:
+def _blocked(error: Exception, _now: datetime, when: When, say: Say) -> str:
     refusal = cast("BlockedError", error)
-    where = "this bot" if refusal.is_everywhere else "the bot here"
-    end = "" if refusal.until is None else f" That ends {when(refusal.until)}."
-    return f"An admin has blocked you from asking {where} for pictures.{end}"
+    where = "everywhere" if refusal.is_everywhere else "here"
+    if refusal.until is None:
+        return say(f"reason_blocked_{where}")
+    return say(f"reason_blocked_{where}_until", when=when(refusal.until))
 
 
-def _paused(error: Exception, _now: datetime, _when: When) -> str:
-    where = "" if cast("PausedError", error).is_everywhere else " here"
-    return f"Drawing is paused{where} by an admin. Please try again later. {NOTHING_TAKEN}"
+def _paused(error: Exception, _now: datetime, _when: When, say: Say) -> str:
+    is_everywhere = cast("PausedError", error).is_everywhere
+    return say("reason_paused_everywhere" if is_everywhere else "reason_paused_here")
 
 
-def _engine_busy(error: Exception, now: datetime, when: When) -> str:
+def _engine_busy(error: Exception, now: datetime, when: When, say: Say) -> str:
     again = now + timedelta(seconds=cast("EngineBusyError", error).retry_after_s)
-    return (
-        "Too many pictures are waiting to be drawn just now. "
-        f"Try again {when(again)}. {NOTHING_TAKEN}"
-    )
+    return say("reason_busy", when=when(again))
 
 
-def _in_its_own_words(error: Exception, _now: datetime, _when: When) -> str:
-    return str(error)
+def _moderated(error: Exception, _now: datetime, _when: When, say: Say) -> str:
+    refusal = cast("ModeratedError", error)
+    if refusal.code not in NOT_DRAWN:
+        return say("reason_moderated")
+    what = say(f"not_drawn_{refusal.code}")
+    if refusal.code in _MAY_NEED_HELP:
+        return say("reason_moderated_help", what=what)
+    return say("reason_moderated_grave" if refusal.is_grave else "reason_moderated_here", what=what)
+
+
+def _in_its_own_words(error: Exception, _now: datetime, _when: When, say: Say) -> str:
+    return say("reason_invalid", told=str(error))
 
 
 _SECONDS_UP_TO: Final = 100
@@ -183,72 +153,181 @@ POSTPONED: Final = (
     "when its admin has started it again."
 )
 
-# One row per error class; a test fails if an error of engine.api or bot.jobs has none.
+# What is not drawn, by the code of a rule in bot/moderation/rules; a test fails if one is missing.
+NOT_DRAWN: Final[Mapping[str, str]] = {
+    "sexual_minor": "anyone sexually who is a child or may be taken for one",
+    "sexual_youth": "anyone sexually who is a child or may be taken for one",
+    "sexual_violence": "sexual violence",
+    "sexual_animal": "sex with animals",
+    "real_person_sexual": "real people naked or sexually",
+    "hate": "hatred against people for what they are",
+    "hate_symbol": "symbols of hatred",
+    "slur": "insults against people for what they are",
+    "extremism": "anything in favour of terror or tyranny",
+    "mass_murder": "mass murder",
+    "terror": "terror",
+    "nazi": "the figures of tyranny",
+    "self_harm": "self-harm",
+    "suicide": "suicide",
+    "sexual": "sex",
+    "nudity": "nudity",
+    "suggestive": "sexual hints",
+    "real_person_violent": "violence against real people",
+    "violence_minor": "violence against children",
+    "cruelty": "cruelty to animals",
+    "gore": "open wounds or cruelty",
+    "violence": "violence",
+    "drugs": "drugs",
+}
+_MAY_NEED_HELP: Final = frozenset({"self_harm", "suicide"})
+_OTHER_WORDS: Final = "Put it in other words, or describe something else. " + NOTHING_TAKEN
+
+# What is said of an error, by key: phrases with gaps, and plural forms where they count
+# (bot.phrases). Other languages than English are the adapters' matter.
+REASONS: Final[Mapping[str, Phrase]] = {
+    "reason_refused": "The bot does not accept this request. " + NOTHING_TAKEN,
+    "reason_day_over_person": {
+        "one": "Today's allowance of {count} picture is used up. It reopens {when}.",
+        "other": "Today's allowance of {count} pictures is used up. It reopens {when}.",
+    },
+    "reason_day_over_community": {
+        "one": "Today's allowance of {count} picture for everybody here is used up. "
+        "It reopens {when}.",
+        "other": "Today's allowance of {count} pictures for everybody here is used up. "
+        "It reopens {when}.",
+    },
+    "reason_day_over_bot": {
+        "one": "Today's allowance of {count} picture for all people of this bot is used up. "
+        "It reopens {when}.",
+        "other": "Today's allowance of {count} pictures for all people of this bot is used up. "
+        "It reopens {when}.",
+    },
+    "reason_day_short_person": {
+        "one": "You have {count} picture left today, out of {allowance}. Ask for at most "
+        "{count}, or come back when your allowance reopens {when}.",
+        "other": "You have {count} pictures left today, out of {allowance}. Ask for at most "
+        "{count}, or come back when your allowance reopens {when}.",
+    },
+    "reason_day_short_community": {
+        "one": "Everybody here together has {count} picture left today, out of {allowance}. "
+        "Ask for at most {count}, or come back when that allowance reopens {when}.",
+        "other": "Everybody here together has {count} pictures left today, out of {allowance}. "
+        "Ask for at most {count}, or come back when that allowance reopens {when}.",
+    },
+    "reason_day_short_bot": {
+        "one": "All people of this bot together have {count} picture left today, out of "
+        "{allowance}. Ask for at most {count}, or come back when that allowance reopens {when}.",
+        "other": "All people of this bot together have {count} pictures left today, out of "
+        "{allowance}. Ask for at most {count}, or come back when that allowance reopens {when}.",
+    },
+    "reason_burst_over_person": "You have asked for many pictures in a short time. "
+    "Try again {when}. " + NOTHING_TAKEN,
+    "reason_burst_over_community": "People here have asked for many pictures in a short time. "
+    "Try again {when}. " + NOTHING_TAKEN,
+    "reason_burst_over_bot": "People have asked this bot for many pictures in a short time. "
+    "Try again {when}. " + NOTHING_TAKEN,
+    "reason_burst_short_person": "You have asked for many pictures in a short time. "
+    "Ask for at most {left} now, or try again {when}.",
+    "reason_burst_short_community": "People here have asked for many pictures in a short time. "
+    "Ask for at most {left} now, or try again {when}.",
+    "reason_burst_short_bot": "People have asked this bot for many pictures in a short time. "
+    "Ask for at most {left} now, or try again {when}.",
+    "reason_jobs_person": {
+        "one": "{count} request is waiting or being drawn for you, and more are not allowed at "
+        "once. Try again when one is done. " + NOTHING_TAKEN,
+        "other": "{count} requests are waiting or being drawn for you, and more are not allowed "
+        "at once. Try again when one is done. " + NOTHING_TAKEN,
+    },
+    "reason_jobs_community": {
+        "one": "{count} request is waiting or being drawn for people here, and more are not "
+        "allowed at once. Try again when one is done. " + NOTHING_TAKEN,
+        "other": "{count} requests are waiting or being drawn for people here, and more are not "
+        "allowed at once. Try again when one is done. " + NOTHING_TAKEN,
+    },
+    "reason_jobs_bot": {
+        "one": "{count} request is waiting or being drawn at this bot, and more are not allowed "
+        "at once. Try again when one is done. " + NOTHING_TAKEN,
+        "other": "{count} requests are waiting or being drawn at this bot, and more are not "
+        "allowed at once. Try again when one is done. " + NOTHING_TAKEN,
+    },
+    "reason_unavailable": "The bot cannot accept requests at the moment. Please try again later; "
+    "its admin finds the reason in the log. " + NOTHING_TAKEN,
+    "reason_blocked_everywhere": "An admin has blocked you from asking this bot for pictures.",
+    "reason_blocked_everywhere_until": "An admin has blocked you from asking this bot for "
+    "pictures. That ends {when}.",
+    "reason_blocked_here": "An admin has blocked you from asking the bot here for pictures.",
+    "reason_blocked_here_until": "An admin has blocked you from asking the bot here for "
+    "pictures. That ends {when}.",
+    "reason_paused_everywhere": "Drawing is paused by an admin. Please try again later. "
+    + NOTHING_TAKEN,
+    "reason_paused_here": "Drawing is paused here by an admin. Please try again later. "
+    + NOTHING_TAKEN,
+    "reason_other_channels": "Pictures may be asked for only in other channels of this place. "
+    + NOTHING_TAKEN,
+    "reason_moderated": "The bot does not draw this. Please describe something else. "
+    + NOTHING_TAKEN,
+    "reason_moderated_here": "The bot does not draw {what} here. " + _OTHER_WORDS,
+    "reason_moderated_grave": "The bot does not draw {what}. " + _OTHER_WORDS,
+    "reason_moderated_help": "The bot does not draw {what}. If it is about you, please talk to "
+    "somebody you trust, or to a crisis line: they listen at any hour. You can always ask for "
+    "another picture.",
+    **{f"not_drawn_{code}": what for code, what in NOT_DRAWN.items()},
+    "reason_unknown_picture": "Nothing is kept of these pictures any more. Ask for new ones with "
+    "the same words.",
+    "reason_duplicate": "This request was accepted before; it is answered only once.",
+    "reason_closing": "The bot is restarting and takes no requests just now. "
+    "Try again in a minute.",
+    "reason_not_cancellable": "There is nothing to cancel: the pictures are done or on their "
+    "way, or the request is not yours.",
+    "reason_crashed": "The bot broke down twice while it drew this, so it has given up. "
+    "Try other words or another seed. " + NOTHING_TAKEN,
+    "reason_failed": "The pictures could not be drawn. Please try again. " + NOTHING_TAKEN,
+    "reason_invalid": "{told}",
+    "reason_checkpoint": "The bot cannot draw at the moment because its model is not usable. "
+    "Its admin finds the reason in the log. " + NOTHING_TAKEN,
+    "reason_busy": "Too many pictures are waiting to be drawn just now. Try again {when}. "
+    + NOTHING_TAKEN,
+    "reason_postponed": POSTPONED,
+    "reason_not_delivered": "The pictures were drawn but could not be sent here. "
+    "Please try again later. " + NOTHING_TAKEN,
+    "reason_undeliverable": "The pictures were drawn but may not or can no longer be sent here. "
+    "Ask again where the bot is allowed to post pictures. " + NOTHING_TAKEN,
+    "reason_unforeseen": "Something went wrong on the bot's side. Please try again later; "
+    "its admin finds the reason in the log.",
+}
+
+# One row per error class: a key of REASONS, or a function that chooses and fills in one. A
+# test fails if an error of engine.api or bot.jobs has none.
 EXPLANATIONS: Final[Mapping[type, Explanation]] = {
-    RefusedError: f"The bot does not accept this request. {NOTHING_TAKEN}",
+    RefusedError: "reason_refused",
     OverQuotaError: _over_quota,
     OverBurstError: _over_burst,
     TooManyJobsError: _too_many_jobs,
-    UnavailableError: (
-        "The bot cannot accept requests at the moment. Please try again later; "
-        f"its admin finds the reason in the log. {NOTHING_TAKEN}"
-    ),
+    UnavailableError: "reason_unavailable",
     BlockedError: _blocked,
     PausedError: _paused,
-    PlaceRefusedError: (
-        f"Pictures may be asked for only in other channels of this place. {NOTHING_TAKEN}"
-    ),
-    ModeratedError: (
-        f"The bot does not draw this. Please describe something else. {NOTHING_TAKEN}"
-    ),
-    UnknownPictureError: (
-        "Nothing is kept of these pictures any more. Ask for new ones with the same words."
-    ),
+    PlaceRefusedError: "reason_other_channels",
+    ModeratedError: _moderated,
+    UnknownPictureError: "reason_unknown_picture",
     InvalidRuleError: _in_its_own_words,
-    DuplicateEventError: "This request was accepted before; it is answered only once.",
-    ClosingError: "The bot is restarting and takes no requests just now. Try again in a minute.",
-    NotCancellableError: (
-        "There is nothing to cancel: the pictures are done or on their way, or the request is "
-        "not yours."
-    ),
-    CrashedError: (
-        "The bot broke down twice while it drew this, so it has given up. "
-        f"Try other words or another seed. {NOTHING_TAKEN}"
-    ),
-    EngineError: f"The pictures could not be drawn. Please try again. {NOTHING_TAKEN}",
+    DuplicateEventError: "reason_duplicate",
+    ClosingError: "reason_closing",
+    NotCancellableError: "reason_not_cancellable",
+    CrashedError: "reason_crashed",
+    EngineError: "reason_failed",
     InvalidRequestError: _in_its_own_words,
-    CheckpointError: (
-        "The bot cannot draw at the moment because its model is not usable. "
-        f"Its admin finds the reason in the log. {NOTHING_TAKEN}"
-    ),
+    CheckpointError: "reason_checkpoint",
     EngineBusyError: _engine_busy,
-    EngineClosedError: POSTPONED,
-    DrawingFailedError: f"The pictures could not be drawn. Please try again. {NOTHING_TAKEN}",
-    DeliveryError: (
-        "The pictures were drawn but could not be sent here. "
-        f"Please try again later. {NOTHING_TAKEN}"
-    ),
-    UndeliverableError: (
-        "The pictures were drawn but may not or can no longer be sent here. "
-        f"Ask again where the bot is allowed to post pictures. {NOTHING_TAKEN}"
-    ),
-    Exception: (
-        "Something went wrong on the bot's side. Please try again later; "
-        "its admin finds the reason in the log."
-    ),
+    EngineClosedError: "reason_postponed",
+    DrawingFailedError: "reason_failed",
+    DeliveryError: "reason_not_delivered",
+    UndeliverableError: "reason_undeliverable",
+    Exception: "reason_unforeseen",
 }
 
 # -------------------------------------------------------------------------- the Discord bot
 
-DISCORD_IMAGINE_HELP: Final = "Draw pictures of what you describe"
-DISCORD_PROMPT_HELP: Final = "What to draw, in a few words"
-DISCORD_PICTURES_HELP: Final = "How many pictures, 1 to 9; the best comes first"
-DISCORD_SEED_HELP: Final = "A number that brings back the same pictures for the same prompt"
-DISCORD_OUTDATED_COMMAND: Final = (
-    "Discord sent this command in a form that the bot does not know any more. "
-    "Reload Discord (Ctrl+R) and try again."
-)
-
+# What people read on Discord stands in bot/discord/locales; here is what the admin reads.
 DISCORD_LOGIN_MISSING: Final = (
     "DISCORD_TOKEN is empty or no token: copy the bot token from "
     "discord.com/developers, your application, Bot, Reset Token."
@@ -282,32 +361,6 @@ def discord_start_refused(status: int) -> str:
 def discord_when(moment: datetime) -> str:
     """Render a coming moment so that Discord counts down to it: "in 3 hours"."""
     return f"<t:{int(moment.timestamp())}:R>"
-
-
-def discord_progress(event: Queued | Drawing) -> str:
-    """Say how far a job is."""
-    if isinstance(event, Drawing):
-        return f"Drawing… {100 * event.fraction:.0f} %"
-    if event.pictures_ahead == 0:
-        return "Next in line…"
-    return f"Waiting: {pictures(event.pictures_ahead)} ahead of yours…"
-
-
-def discord_caption(*, prompt: str, shown_count: int, drawn_count: int, seed: int) -> str:
-    """Return the text above the pictures; ``prompt`` is already escaped."""
-    some = "" if shown_count == drawn_count else f" of {drawn_count} (the others are too big)"
-    ranked = ", best first" if shown_count > 1 else ""
-    return f"**{prompt}**\n-# {pictures(shown_count)}{some}{ranked} · seed {seed}"
-
-
-def alt_text(rank: int, count: int, prompt: str) -> str:
-    """Describe a picture for those who do not see it."""
-    return f"Picture {rank} of {count}: {prompt}"
-
-
-def discord_late(user_id: int) -> str:
-    """Open a message that no longer stands under the command of its person."""
-    return f"<@{user_id}>, this took a while:"
 
 
 # ------------------------------------------------------------------------------- the X bot

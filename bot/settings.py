@@ -33,10 +33,14 @@ ENV_FILE = Path(".env")
 
 _OUR_PREFIXES = (
     *("DISCORD_", "ENGINE_", "WEB_"),
-    *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_"),
+    *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_", "MODERATION", "STRIKE"),
     *("X_API_", "X_ACCESS_", "X_POLL_", "X_DAILY_", "X_PRICES_", "X_POSTS_", "X_IGNORED_"),
+    "X_MODERATION",
 )
 _X_KEYS = ("x_api_key", "x_api_secret", "x_access_token", "x_access_token_secret")
+
+
+ModerationLevel = Literal["off", "relaxed", "standard", "strict"]
 
 
 class SettingsError(Exception):
@@ -268,6 +272,42 @@ class Settings(BaseSettings):
             le=36_500,
         ),
     ] = 365
+    moderation: Annotated[
+        ModerationLevel,
+        _setting(
+            "be off, relaxed, standard or strict",
+            "How strictly the words of requests are read, where a community has not chosen.",
+            "standard",
+        ),
+    ] = "standard"
+    x_moderation: Annotated[
+        ModerationLevel,
+        _setting(
+            "be off, relaxed, standard or strict",
+            "X: the same there, where everybody reads along.",
+            "strict",
+        ),
+    ] = "strict"
+    strikes_a_day: Annotated[
+        int,
+        _setting(
+            "be a whole number from 0 (nobody is blocked) to 1000",
+            "Requests for something grave within 24 hours that block a person; 0 blocks nobody.",
+            "3",
+            ge=0,
+            le=1_000,
+        ),
+    ] = 3
+    strike_block_h: Annotated[
+        float,
+        _setting(
+            "be a number of hours from 0.01 to 8760",
+            "Hours that such a block lasts.",
+            "24",
+            ge=0.01,
+            le=8_760,
+        ),
+    ] = 24.0
     worker_name: Annotated[
         str,
         _setting(
@@ -351,6 +391,14 @@ class Settings(BaseSettings):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         _setting("be DEBUG, INFO, WARNING or ERROR", "How much is logged.", "INFO"),
     ] = "INFO"
+    discord_card: Annotated[
+        Literal["gallery", "grid"],
+        _setting(
+            "be gallery or grid",
+            "Discord: gallery shows each picture by itself, grid all of them in one.",
+            "gallery",
+        ),
+    ] = "gallery"
     discord_api_base: Annotated[
         str | None,
         _setting("be an address", "For tests: a Discord REST server on this machine.", ""),
@@ -368,7 +416,7 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("engine_devices", "engine_dtype", mode="before")
+    @field_validator("engine_devices", "engine_dtype", "moderation", "x_moderation", mode="before")
     @classmethod
     def _without_spaces_in_small_letters(cls, value: object) -> object:
         return "".join(value.lower().split()) if isinstance(value, str) else value

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import utc_now
+from bot.discord.buttons.acts import Acts
+from bot.discord.buttons.presses import Presses
 from bot.discord.client import DiscordClient
-from bot.discord.commands import Commands
+from bot.discord.commands import admin, imagine, menus, own, pictures, privacy
+from bot.discord.commands.buttons import OwnButton
+from bot.discord.commands.clerk import Clerk
 from bot.discord.delivery import DiscordDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from bot.desk import Desk
     from bot.discord.config import DiscordConfig
-    from bot.jobs import Cursors, Delivery, Submitter
+    from bot.jobs import Cursors, Delivery
+    from bot.service import Service
+    from bot.studio import Studio
 
 CLOSE_WITHIN_S: Final = 5.0
+COMMANDS: Final = (imagine, own, pictures, privacy, menus, admin)
 
 
 class DiscordAdapter:
@@ -30,14 +39,33 @@ class DiscordAdapter:
     def __init__(
         self,
         config: DiscordConfig,
-        submitter: Submitter,
+        *,
+        service: Service,
         cursors: Cursors,
+        studio: Studio,
+        desk: Desk,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = DiscordClient(config, cursors)
-        self._delivery = DiscordDelivery(self._client, config, clock)
-        self._commands = Commands(submitter, self._delivery)
-        self._commands.add_to(self._client.tree)
+        self._delivery = DiscordDelivery(
+            self._client, config, studio=studio, desk=desk, clock=clock
+        )
+        self._clerk = Clerk(
+            service=service,
+            studio=studio,
+            desk=desk,
+            delivery=self._delivery,
+            clock=clock,
+            retry_waits_s=config.retry_waits_s,
+        )
+        self._client.clerk = self._clerk
+        self._client.add_dynamic_items(OwnButton)
+        acts = Acts(service, studio, desk, self._delivery)
+        self._presses = Presses(acts, self._delivery)
+        self._presses.listen(self._client)
+        self._client.tree.error(self._clerk.on_error)
+        for commands in COMMANDS:
+            commands.add_to(self._client.tree, self._clerk)
 
     def __repr__(self) -> str:
         return f"<DiscordAdapter {'' if self._client.is_logged_in else 'not '}logged in>"
@@ -68,6 +96,8 @@ class DiscordAdapter:
         Deliveries that are still under way fail with a ``DeliveryError``: the service
         finishes or hands back its jobs before.
         """
-        await self._commands.finish(within_s=CLOSE_WITHIN_S)
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._clerk.finish(within_s=CLOSE_WITHIN_S))
+            both.create_task(self._presses.finish(within_s=CLOSE_WITHIN_S))
         await self._delivery.close()
         await self._client.close()

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
     from bot.jobs import Json
 
-# An edit that begins in the last moments of the token may arrive after them.
-TOKEN_MARGIN = timedelta(seconds=20)
+# An edit that begins in the last moments of the token may arrive after them, and a refused
+# token counts towards a ban: it is left alone in the last of its fifteen minutes.
+TOKEN_MARGIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class Address:
         may_post: Whether the bot itself may post pictures in that channel. It may not where
             only a person has installed it.
         filesize_limit_bytes: The most that one file may weigh there.
+        locale: The language of the answer, as ``words_of`` takes it; ``None`` is English.
     """
 
     application_id: int
@@ -37,10 +39,16 @@ class Address:
     user_id: int
     may_post: bool
     filesize_limit_bytes: int
+    locale: str | None = None
+
+    @property
+    def usable_until(self) -> datetime:
+        """When the message of the interaction is edited no more."""
+        return self.expires_at - TOKEN_MARGIN
 
     def has_live_token(self, now: datetime) -> bool:
         """Whether the message of the interaction can still be edited."""
-        return now < self.expires_at - TOKEN_MARGIN
+        return now < self.usable_until
 
     def to_json(self) -> dict[str, Json]:
         """Return the stored form. Ids become text: they do not fit into a JSON double."""
@@ -52,11 +60,17 @@ class Address:
             "user_id": str(self.user_id),
             "may_post": self.may_post,
             "filesize_limit_bytes": self.filesize_limit_bytes,
+            "locale": self.locale,
         }
 
 
-def address_of(interaction: discord.Interaction[Any]) -> Address:
-    """Return where the answer to ``interaction`` goes."""
+def address_of(interaction: discord.Interaction[Any], *, locale: str | None = None) -> Address:
+    """Return where the answer to ``interaction`` goes.
+
+    Args:
+        interaction: What somebody did.
+        locale: The language of the answer; that of the person's Discord by default.
+    """
     return Address(
         application_id=interaction.application_id,
         token=interaction.token,
@@ -65,6 +79,7 @@ def address_of(interaction: discord.Interaction[Any]) -> Address:
         user_id=interaction.user.id,
         may_post=_may_post(interaction),
         filesize_limit_bytes=interaction.filesize_limit,
+        locale=locale or str(interaction.locale),
     )
 
 
@@ -79,6 +94,7 @@ def address_from(stored: Mapping[str, Any]) -> Address:
         user_id=int(stored["user_id"]),
         may_post=stored["may_post"],
         filesize_limit_bytes=stored["filesize_limit_bytes"],
+        locale=stored.get("locale"),  # addresses of version 0.1 have none
     )
 
 

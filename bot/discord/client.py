@@ -2,7 +2,10 @@
 
 discord.py takes the servers' addresses from class attributes, so one process talks to one
 Discord; ``point_to`` sets them before each login, back to the real ones if nothing else is
-configured. It reads the gateway's address there and never asks for it.
+configured.
+
+From 2,500 servers on Discord wants several connections, shards. It is asked how many, before
+each connecting; where to is never taken from its answer.
 
 No intents are needed: interactions arrive without any. Nothing is cached.
 
@@ -24,10 +27,13 @@ from discord import app_commands
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
+from bot.discord.commands.naming import CatalogueTranslator
 from bot.discord.errors import FOREIGN, TRANSIENT, as_start_error, persistently
 from bot.jobs import DeliveryError
 
 if TYPE_CHECKING:
+    from bot.discord.buttons.presses import Presses
+    from bot.discord.commands.clerk import Clerk
     from bot.discord.config import DiscordConfig
     from bot.jobs import Cursors
 
@@ -53,8 +59,17 @@ def point_to(config: DiscordConfig) -> None:
     )
 
 
-class DiscordClient(discord.Client):
-    """discord.py's client with our commands, no intents and no caches."""
+class DiscordClient(discord.AutoShardedClient):
+    """discord.py's client with our commands, no intents and no caches.
+
+    Attributes:
+        tree: The commands.
+        clerk: Takes what is done with their buttons; the adapter sets it before ``open``.
+        presses: Takes what is done with the buttons of pictures; as above.
+    """
+
+    clerk: Clerk
+    presses: Presses
 
     def __init__(self, config: DiscordConfig, cursors: Cursors) -> None:
         _silence_needless_warnings()
@@ -73,6 +88,8 @@ class DiscordClient(discord.Client):
             allowed_installs=app_commands.AppInstallationType(guild=True, user=True),
         )
         self._config = config
+        self._was_opened = False
+        self._was_left = False
         self._cursors = cursors
         self._logged_in = asyncio.Event()
         self._connected = asyncio.Event()
@@ -88,7 +105,7 @@ class DiscordClient(discord.Client):
     @property
     def is_logged_in(self) -> bool:
         """Whether messages can be edited and posted."""
-        return self._logged_in.is_set() and not self.is_closed()
+        return self._logged_in.is_set() and not self._was_left
 
     async def wait_until_logged_in(self) -> None:
         """Return when messages can be edited and posted.
@@ -97,7 +114,7 @@ class DiscordClient(discord.Client):
             DeliveryError: The client was closed: they no longer can.
         """
         await self._logged_in.wait()
-        if self.is_closed():
+        if self._was_left:
             raise DeliveryError("the Discord client is closed")
 
     async def open(self) -> None:
@@ -125,6 +142,7 @@ class DiscordClient(discord.Client):
         await persistently(self._log_in, self._config.retry_waits_s)
         await persistently(self._sync_commands, self._config.retry_waits_s)
         self._logged_in.set()
+        self.shard_count = await persistently(self._count_shards, self._config.retry_waits_s)
         await self._connect_to_gateway()
 
     async def _open_later(self) -> None:
@@ -142,7 +160,9 @@ class DiscordClient(discord.Client):
 
     async def close(self) -> None:
         """Leave the gateway and close all connections."""
-        await super().close()
+        self._was_left = True
+        if self._was_opened:  # discord.py closes only what was begun
+            await super().close()
         self._logged_in.set()  # who waits for the login must not wait for ever
         if asyncio.current_task() is self._gateway:
             return  # Discord threw us out: whoever awaits the gateway learns why
@@ -154,7 +174,15 @@ class DiscordClient(discord.Client):
     async def _log_in(self) -> None:
         await self.http.close()  # what an earlier try left open, and its connector with it
         self.http.connector = discord.utils.MISSING
+        self._was_opened = True
         await self.login(self._config.token)
+
+    async def _count_shards(self) -> int:
+        try:
+            count, _address, _limits = await self.http.get_bot_gateway()
+        except discord.GatewayNotFound as error:  # which hides what was wrong
+            raise error.__cause__ or error from None
+        return count
 
     async def _sync_commands(self) -> None:
         """Tell Discord our commands, but only when they have changed.
@@ -162,7 +190,12 @@ class DiscordClient(discord.Client):
         Discord allows 200 new commands a day; a bot that tells them at every start can be
         locked out by a restart loop.
         """
-        described = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        translator = CatalogueTranslator()
+        await self.tree.set_translator(translator)
+        described = [
+            await command.get_translated_payload(self.tree, translator)
+            for command in self.tree.get_commands()
+        ]
         text = json.dumps([self.application_id, Route.BASE, described], sort_keys=True)
         fingerprint = hashlib.sha256(text.encode()).hexdigest()
         if await self._cursors.read_cursor(COMMANDS_CURSOR) != fingerprint:
@@ -199,7 +232,7 @@ def _log_end(task: asyncio.Task[None]) -> None:
 
 def _without_traceback(record: logging.LogRecord) -> bool:
     """Keep a lost connection, which discord.py mends by itself, to one line."""
-    if record.getMessage().startswith("Attempting a reconnect"):
+    if record.getMessage().startswith(("Attempting a reconnect", "Failed to connect")):
         record.levelno, record.levelname = logging.WARNING, "WARNING"
         record.exc_info = None
     return True
@@ -210,4 +243,5 @@ def _silence_needless_warnings() -> None:
     discord.VoiceClient.warn_nacl = False
     discord.VoiceClient.warn_dave = False
     logging.getLogger("discord.state").setLevel(logging.ERROR)
-    logging.getLogger("discord.client").addFilter(_without_traceback)
+    for name in ("discord.client", "discord.shard"):
+        logging.getLogger(name).addFilter(_without_traceback)

@@ -1,104 +1,121 @@
-"""Hands results over: by editing the answer of the interaction, or else by a new message.
+"""Hands results over: into the answer of the interaction, or else where the person finds them.
 
-The token of an interaction edits its answer for 15 minutes. An edit may be repeated at
-will: it leaves one message. After that time, or after a restart that took longer, the bot
-posts in the channel itself, with a nonce made from the job, for which Discord returns the
-first post instead of posting again (for some minutes).
+The token of an interaction edits its answer for 15 minutes; in the last of them the bot
+leaves it alone. What is done later, or after a restart that took longer, goes the first of
+these ways that is open:
 
-Source: Discord API documentation, "Receiving and Responding to Interactions" and
-"Create Message" (``enforce_nonce``).
+1. a post in the channel, where the bot itself may post pictures;
+2. a direct message, if the person has allowed that;
+3. the history: the pictures count as delivered, and ``/history`` shows them.
+
+Shortly before, the answer says which it will be (``bot.discord.states.farewell_of``).
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import discord
-
-from bot import sentences
-from bot.discord.address import Address, address_from
-from bot.discord.cards import picture_files, result_card, text_card
-from bot.discord.errors import TokenGoneError, delivery_errors, persistently
+from bot.desk import Profile
+from bot.discord.address import address_from
+from bot.discord.cards import result_card, result_of, result_of_past, text_card
+from bot.discord.config import CardKind
+from bot.discord.errors import ClosedError, TokenGoneError, TooBigError
+from bot.discord.files import shown_again, shown_of, uploads_of
+from bot.discord.mail import Mail
 from bot.discord.progress import Progress
-from bot.jobs import UndeliverableError
-from engine.api import Drawing, Preview
+from bot.discord.reasons import reason
+from bot.discord.states import composed, farewell_of, state_of
+from bot.discord.words import words_of
+from bot.jobs import UnknownPictureError
+from bot.store import StoreError
+from engine.api import Queued
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    import discord
+
+    from bot.desk import Desk
+    from bot.discord.address import Address
+    from bot.discord.cards import Result
     from bot.discord.client import DiscordClient
     from bot.discord.config import DiscordConfig
+    from bot.discord.files import Shown
+    from bot.discord.mail import Compose
+    from bot.discord.states import State
     from bot.jobs import Job
-    from engine.api import Drawn, Queued
+    from bot.jobs import Progress as Event
+    from bot.store import Past
+    from bot.studio import Studio
+    from engine.api import Drawn
 
-    # Makes the message anew for every try: an upload is used up by the try that sent it.
-    # The argument is put before everything else, as in "@somebody, your pictures are ready".
-    Compose = Callable[[str], tuple[discord.ui.LayoutView, list[discord.File]]]
+    # As ``Compose``; the argument is put before everything else, as in "@somebody, your
+    # pictures are ready".
+    Introduced = Callable[[str], tuple[discord.ui.LayoutView, list[discord.File]]]
 
 log = logging.getLogger(__name__)
 
-# The name under which Discord knows the answer of an interaction; discord.py's types want
-# a number here, its code does not.
-ORIGINAL: Final[Any] = "@original"
-
 # From here on the result is so near that one more edit could only delay it.
 NEARLY_DONE: Final = 0.9
+# How long before the end of the token the answer says what comes instead of an edit.
+FAREWELL_S: Final = 30.0
+# The part of the limit that is tried when Discord refuses files that keep the limit it told.
+SMALLER: Final = 4
 
 
 class DiscordDelivery:
     """Implements ``bot.jobs.Delivery``. Waits for the login where it has to."""
 
     def __init__(
-        self, client: DiscordClient, config: DiscordConfig, clock: Callable[[], datetime]
+        self,
+        client: DiscordClient,
+        config: DiscordConfig,
+        *,
+        studio: Studio,
+        desk: Desk,
+        clock: Callable[[], datetime],
     ) -> None:
         self._client = client
-        self._waits_s = config.retry_waits_s
+        self._as_grid = config.card is CardKind.GRID
         self._clock = clock
-        self._progress = Progress(interval_s=config.progress_interval_s)
+        self._studio = studio
+        self._desk = desk
+        self._progress: Progress[State] = Progress(interval_s=config.progress_interval_s)
+        self.mail = Mail(client, config.retry_waits_s)
 
-    async def show_progress(self, job: Job, event: Queued | Drawing | Preview) -> None:
+    # --------------------------------------------------------------------- until it is done
+
+    async def show_progress(self, job: Job, event: Event) -> None:
         """Note the newest state; the edit happens in the background."""
-        if isinstance(event, Preview):
+        address, now = address_from(job.submission.address), self._clock()
+        is_near = not isinstance(event, Queued) and event.fraction >= NEARLY_DONE
+        if is_near or not self._can_edit(address):
             return
-        address = address_from(job.submission.address)
-        if self._client.is_logged_in and address.has_live_token(self._clock()):
-            if isinstance(event, Drawing) and event.fraction >= NEARLY_DONE:
-                return
-            text = sentences.discord_progress(event)
-            self._progress.show(job.id, text, lambda text: self._edit(address, text_card(text), []))
+        words = words_of(address.locale)
+        before = self._progress.newest(job.id)
+        self._progress.show(
+            job.id,
+            state_of(job.id, event, words, now=now, before=before),
+            lambda state: self.mail.edit_once(address, lambda: composed(state, words)),
+            farewell=farewell_of(job.id, address, words),
+            farewell_in_s=(address.usable_until - now).total_seconds() - FAREWELL_S,
+        )
 
-    async def deliver(self, job: Job, drawn: Drawn) -> None:
-        """Put the pictures, best first, into the answer or into the channel.
+    async def cancelled(self, job: Job, *, through: Address | None = None) -> None:
+        """Say in the answer that its person has cancelled the job.
 
-        Raises:
-            DeliveryError: They did not arrive.
-        """
-        address = address_from(job.submission.address)
-        prompt = job.submission.request.prompt
-
-        def compose(intro: str) -> tuple[discord.ui.LayoutView, list[discord.File]]:
-            files = picture_files(prompt, drawn, each_limit_bytes=address.filesize_limit_bytes)
-            return result_card(prompt, drawn, files, intro=intro), files
-
-        await self._progress.stop(job.id)
-        await self._hand_over(address, compose, _nonce(job, "pictures"))
-
-    async def apologise(self, job: Job, error: Exception) -> None:
-        """Say into the answer or into the channel why there are no pictures.
+        Args:
+            job: What was cancelled.
+            through: The press of a button of that answer, which can edit it at any time.
 
         Raises:
             DeliveryError: It did not arrive.
         """
-        sentence = self.explain(error)
-
-        def compose(intro: str) -> tuple[discord.ui.LayoutView, list[discord.File]]:
-            return text_card(f"{intro} {sentence}".strip()), []
-
-        await self._progress.stop(job.id)
-        await self._hand_over(address_from(job.submission.address), compose, _nonce(job, "apology"))
+        await self._end_progress(job, "progress_cancelled", through)
 
     async def postpone(self, job: Job) -> None:
         """Say so where the pictures will be; not worth a message of its own.
@@ -106,64 +123,159 @@ class DiscordDelivery:
         Raises:
             DeliveryError: It did not arrive.
         """
+        await self._end_progress(job, "reason_postponed")
+
+    async def _end_progress(self, job: Job, key: str, through: Address | None = None) -> None:
         await self._progress.stop(job.id)
-        address = address_from(job.submission.address)
-        if self._client.is_logged_in and address.has_live_token(self._clock()):
-            await self.answer(address, sentences.POSTPONED)
+        address = through or address_from(job.submission.address)
+        if self._can_edit(address):
+            await self.answer(address, words_of(address.locale).say(key))
 
-    def explain(self, error: Exception) -> str:
-        """Put ``error`` into words, moments in Discord's own way."""
-        return sentences.explain(error, self._clock(), when=sentences.discord_when)
+    def _can_edit(self, address: Address) -> bool:
+        return self._client.is_logged_in and address.has_live_token(self._clock())
 
-    async def answer(self, address: Address, sentence: str) -> None:
-        """Put ``sentence`` into the answer of an interaction that became no job.
+    # ---------------------------------------------------------------------------- the result
+
+    async def deliver(self, job: Job, drawn: Drawn) -> int | None:
+        """Put the pictures, best first, where the person finds them.
+
+        Returns:
+            How many were shown, where some could not be made to fit.
+
+        Raises:
+            DeliveryError: They did not arrive.
+        """
+        result = result_of(job, drawn, as_grid=self._as_grid)
+        is_covered = job.submission.is_soft or (await self._profile(job)).spoiler
+        words = words_of(address_from(job.submission.address).locale)
+        pictures = shown_of(drawn, result, words, is_covered=is_covered)
+        await self._progress.stop(job.id)
+        try:
+            shown_count = await self._send_pictures(job, result, pictures)
+        except ClosedError as error:
+            log.info("left for the history: job_id=%s reason=%s", job.id, error)
+            return None
+        is_whole = self._as_grid or shown_count == len(drawn.pictures)
+        return None if is_whole else shown_count
+
+    async def show(self, address: Address, past: Past) -> None:
+        """Paint the pictures of a past job again, into the answer of another interaction.
+
+        Raises:
+            UnknownPictureError: They are not kept.
+            EngineError: They cannot be painted.
+            DeliveryError: They did not arrive.
+        """
+        await self.mail.edit(address, await self.repainted(address, past))
+
+    async def repainted(
+        self, address: Address, past: Past, *, limit_bytes: int | None = None
+    ) -> Compose:
+        """Return the card of a past job, for a place where a file may weigh ``limit_bytes``.
+
+        Raises:
+            UnknownPictureError: They are not kept.
+            EngineError: They cannot be painted.
+        """
+        if not past.pictures:
+            raise UnknownPictureError
+        words, result = words_of(address.locale), result_of_past(past)
+        pngs = [await self._studio.picture(past.job.id, kept.rank) for kept in past.pictures]
+        uploads = await asyncio.to_thread(
+            uploads_of,
+            shown_again(past, pngs, words),
+            each_limit_bytes=limit_bytes or address.filesize_limit_bytes,
+        )
+        return lambda: (result_card(result, uploads, words), [u.file() for u in uploads])
+
+    async def apologise(self, job: Job, error: Exception) -> None:
+        """Say into the answer or into the channel why there are no pictures.
 
         Raises:
             DeliveryError: It did not arrive.
         """
-        with delivery_errors():
-            await persistently(lambda: self._edit(address, text_card(sentence), []), self._waits_s)
+        address = address_from(job.submission.address)
+        sentence = self.explain(error, address.locale)
+        await self._progress.stop(job.id)
+        await self._hand_over(
+            job, "apology", lambda intro: (text_card(f"{intro} {sentence}".strip()), [])
+        )
+
+    def explain(self, error: Exception, locale: str | None = None) -> str:
+        """Put ``error`` into words, moments in Discord's own way."""
+        return reason(error, self._clock(), words_of(locale))
+
+    async def answer(self, address: Address, sentence: str) -> None:
+        """Put ``sentence`` into the answer of an interaction.
+
+        Raises:
+            DeliveryError: It did not arrive.
+        """
+        await self.mail.edit(address, lambda: (text_card(sentence), []))
 
     async def close(self) -> None:
         """Stop showing progress; what is being handed over is the caller's to await."""
         await self._progress.close()
 
-    async def _hand_over(self, address: Address, compose: Compose, nonce: str) -> None:
+    async def _send_pictures(self, job: Job, result: Result, pictures: Sequence[Shown]) -> int:
+        """Send as much as fits; if Discord takes less than it told, smaller files."""
+        limit_bytes = address_from(job.submission.address).filesize_limit_bytes
+        try:
+            return await self._send_within(limit_bytes, job, result, pictures)
+        except TooBigError as error:
+            log.warning("files smaller than told: job_id=%s reason=%s", job.id, error)
+            return await self._send_within(limit_bytes // SMALLER, job, result, pictures)
+
+    async def _send_within(
+        self, limit_bytes: int, job: Job, result: Result, pictures: Sequence[Shown]
+    ) -> int:
+        words = words_of(address_from(job.submission.address).locale)
+        uploads = await asyncio.to_thread(uploads_of, pictures, each_limit_bytes=limit_bytes)
+
+        def compose(intro: str) -> tuple[discord.ui.LayoutView, list[discord.File]]:
+            card = result_card(result, uploads, words, intro=intro)
+            return card, [upload.file() for upload in uploads]
+
+        await self._hand_over(job, "pictures", compose)
+        return len(uploads)
+
+    async def _hand_over(self, job: Job, what: str, compose: Introduced) -> None:
+        address = address_from(job.submission.address)
         await self._client.wait_until_logged_in()
         if address.has_live_token(self._clock()):
             try:
-                with delivery_errors():
-                    await persistently(lambda: self._edit(address, *compose("")), self._waits_s)
+                return await self.mail.edit(address, lambda: compose(""))
             except TokenGoneError as error:
                 log.info("answer no longer editable: reason=%s", error)
-            else:
-                return
-        await self._post(address, compose, nonce)
+        if address.may_post and address.channel_id is not None:
+            try:
+                return await self._post(job, address.channel_id, what, compose)
+            except ClosedError as error:
+                log.info("channel closed to the bot: job_id=%s reason=%s", job.id, error)
+        if not (await self._profile(job)).may_dm:
+            raise ClosedError("the interaction is over and the bot may not write to the person")
+        return await self._direct(job, address, what, compose)
 
-    async def _edit(
-        self, address: Address, layout: discord.ui.LayoutView, files: list[discord.File]
-    ) -> None:
-        await self._client.wait_until_logged_in()
-        webhook = discord.Webhook.partial(
-            address.application_id, address.token, client=self._client
-        )
-        await webhook.edit_message(ORIGINAL, attachments=files, view=layout)
+    async def _post(self, job: Job, channel_id: int, what: str, compose: Introduced) -> None:
+        address = address_from(job.submission.address)
+        intro = words_of(address.locale).say("card_late", user=str(address.user_id))
+        nonce = nonce_of(job.id, what)
+        await self.mail.post(channel_id, address.user_id, lambda: compose(intro), nonce=nonce)
 
-    async def _post(self, address: Address, compose: Compose, nonce: str) -> None:
-        if address.channel_id is None or not address.may_post:
-            raise UndeliverableError("the interaction is over and the bot may not post there")
-        channel = self._client.get_partial_messageable(address.channel_id)
-        only_them = discord.AllowedMentions(users=[discord.Object(address.user_id)])
+    async def _direct(self, job: Job, address: Address, what: str, compose: Introduced) -> None:
+        intro = words_of(address.locale).say("card_direct")
+        nonce = nonce_of(job.id, f"{what} in private")
+        await self.mail.direct(address.user_id, lambda: compose(intro), nonce=nonce)
 
-        async def post() -> None:
-            await self._client.wait_until_logged_in()
-            layout, files = compose(sentences.discord_late(address.user_id))
-            await channel.send(view=layout, files=files, nonce=nonce, allowed_mentions=only_them)
-
-        with delivery_errors():
-            await persistently(post, self._waits_s)
+    async def _profile(self, job: Job) -> Profile:
+        """What the person has chosen; a store that fails does not keep pictures from anybody."""
+        try:
+            return await self._desk.profile(job.submission.person)
+        except StoreError as error:
+            log.warning("choices not read: job_id=%s error=%s", job.id, error)
+            return Profile()
 
 
-def _nonce(job: Job, what: str) -> str:
+def nonce_of(name: str, what: str) -> str:
     """At most 25 characters, the same for every try of one message, of no other."""
-    return hashlib.blake2b(f"{job.id} {what}".encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(f"{name} {what}".encode(), digest_size=12).hexdigest()

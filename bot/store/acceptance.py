@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, insert, or_, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from bot.jobs import DuplicateEventError, RefusedError
@@ -27,10 +26,9 @@ from bot.store.tables import jobs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.jobs import Job, Submission
+    from bot.jobs import Job
     from bot.store.database import Database
     from bot.store.quotas import Rules
 
@@ -165,21 +163,21 @@ def _accept(ledger: Ledger, known: dict[tuple[str, str], Job], wish: Wish) -> di
 
 async def _known(connection: AsyncConnection, wishes: Sequence[Wish]) -> dict[tuple[str, str], Job]:
     """The events among these that are jobs already."""
-    rows = await connection.execute(known_query([wish.job.submission for wish in wishes]))
-    return {(row.platform, row.event_id): job_of(row) for row in rows}
+    events: defaultdict[str, list[str]] = defaultdict(list)
+    for wish in wishes:
+        events[wish.job.submission.person.platform].append(wish.job.submission.event_id)
+    known: dict[tuple[str, str], Job] = {}
+    for platform, event_ids in events.items():
+        found = await connection.execute(KNOWN, {"platform": platform, "event_ids": event_ids})
+        known |= {(platform, row.event_id): job_of(row) for row in found}
+    return known
 
 
-def known_query(submissions: Sequence[Submission]) -> Select[Any]:
-    """The jobs that the events of these submissions became first."""
-    events = sorted((each.person.platform, each.event_id) for each in submissions)
-    return select(jobs).where(
-        or_(
-            *(
-                and_(jobs.c.platform == platform, jobs.c.event_id.in_([id_ for _, id_ in those]))
-                for platform, those in groupby(events, key=lambda event: event[0])
-            )
-        )
-    )
+KNOWN: Final = select(jobs).where(
+    jobs.c.platform == bindparam("platform"),
+    jobs.c.event_id.in_(bindparam("event_ids", expanding=True)),
+)
+"""The jobs that the events ``event_ids`` of a platform became first."""
 
 
 def _who_and_where(job: Job) -> tuple[Any, str | None]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from bot.jobs import JobState, Scope
 from bot.store import lines, quotas
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import Row
     from sqlalchemy.dialects import postgresql, sqlite
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,14 +52,12 @@ class Ledger:
     @classmethod
     async def open(cls, connection: AsyncConnection) -> Ledger:
         """Keep everybody else from changing accounts until the transaction ends."""
-        bot = select(accounts).where(accounts.c.id == BOT_ACCOUNT).with_for_update()
-        return cls(connection, holder_of((await connection.execute(bot)).one()))
+        return cls(connection, holder_of((await connection.execute(_LOCK_BOT)).one()))
 
     @classmethod
     async def peek(cls, connection: AsyncConnection) -> Ledger:
         """Look at accounts that are not going to be changed."""
-        bot = select(accounts).where(accounts.c.id == BOT_ACCOUNT)
-        return cls(connection, holder_of((await connection.execute(bot)).one()))
+        return cls(connection, holder_of((await connection.execute(_BOT)).one()))
 
     @property
     def open_count(self) -> int:
@@ -75,7 +73,7 @@ class Ledger:
         """Read these accounts, so that ``holder`` knows them."""
         missing = set(ids) - self._holders.keys()
         if missing:
-            for row in await self._connection.execute(holders_query(missing)):
+            for row in await self._connection.execute(HOLDERS, {"ids": list(missing)}):
                 self._holders[AccountId(row.id)] = holder_of(row)
 
     def holder(self, id_: AccountId, platform: str, now: datetime) -> Holder:
@@ -165,7 +163,7 @@ class Ledger:
         """The line whose turn it is, if anybody waits."""
         due: list[Holder] = []
         for platform in platforms:
-            row = (await self._connection.execute(next_line_query(platform))).first()
+            row = (await self._connection.execute(NEXT_LINE, {"platform": platform})).first()
             if row is not None:
                 due.append(holder_of(row))
         first = min(due, key=lambda holder: (holder.line.due, holder.id), default=None)
@@ -199,19 +197,18 @@ def is_waiting(job_row: Row[Any]) -> bool:
     return job_row.state == JobState.ACCEPTED and job_row.worker is None
 
 
-def holders_query(ids: Collection[AccountId]) -> Select[Any]:
-    """The rows of these accounts."""
-    return select(accounts).where(accounts.c.id.in_(ids))
-
-
-def next_line_query(platform: Platform) -> Select[Any]:
-    """The line of a platform that is due first."""
-    return (
-        select(accounts)
-        .where(accounts.c.platform == platform, HAS_WAITING)
-        .order_by(accounts.c.due, accounts.c.id)
-        .limit(1)
-    )
+# What is asked for every job is put together once.
+_BOT: Final = select(accounts).where(accounts.c.id == BOT_ACCOUNT)
+_LOCK_BOT: Final = _BOT.with_for_update()
+HOLDERS: Final = select(accounts).where(accounts.c.id.in_(bindparam("ids", expanding=True)))
+"""The rows of the accounts ``ids``."""
+NEXT_LINE: Final = (
+    select(accounts)
+    .where(accounts.c.platform == bindparam("platform"), HAS_WAITING)
+    .order_by(accounts.c.due, accounts.c.id)
+    .limit(1)
+)
+"""The line of the platform ``platform`` that is due first."""
 
 
 def _accounts_of_row(job_row: Row[Any]) -> dict[Scope, AccountId]:

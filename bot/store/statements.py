@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from bot.jobs import JobState
 from bot.store.errors import IllegalMoveError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row, Select, Table
     from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from bot.jobs import Job, JobId, Platform
 
@@ -32,24 +34,46 @@ async def insert_if_new(
 
 
 async def move(
-    connection: AsyncConnection, job_id: JobId, to: JobState, values: Mapping[str, Any]
+    connection: AsyncConnection,
+    job_id: JobId,
+    to: JobState,
+    values: Mapping[str, Any],
+    *,
+    counted: str | None = None,
 ) -> Row[Any]:
     """Move a job if ``LEGAL_MOVES`` lets it, setting ``values`` too; return its row.
+
+    Args:
+        connection: In a transaction.
+        job_id: The job.
+        to: Where to.
+        values: Further columns.
+        counted: A column to which one is added.
 
     Raises:
         IllegalMoveError: It may not go there, or there is no such job.
     """
-    moved = await connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id, jobs.c.state.in_(sources_of(to)))
-        .values(state=to, **values)
-        .returning(jobs)
-    )
+    given = {f"new_{name}": value for name, value in values.items()}
+    moved = await connection.execute(_move(to, tuple(values), counted), {"job_id": job_id, **given})
     row = moved.one_or_none()
     if row is None:
         unmoved = await connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
         raise IllegalMoveError(job_id, to, None if unmoved is None else JobState(unmoved))
     return row
+
+
+@cache
+def _move(to: JobState, names: tuple[str, ...], counted: str | None) -> ReturningUpdate[Any]:
+    """As all statements that run for every job: slow to build, so it is built once."""
+    new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    if counted is not None:
+        new[counted] = jobs.c[counted] + 1
+    return (
+        update(jobs)
+        .where(jobs.c.id == bindparam("job_id"), jobs.c.state.in_(sources_of(to)))
+        .values(state=to, **new)
+        .returning(jobs)
+    )
 
 
 async def finish(
@@ -59,6 +83,7 @@ async def finish(
     *,
     kept_count: int | None,
     values: Mapping[str, Any],
+    counted: str | None = None,
 ) -> Row[Any]:
     """Move a job to where its pictures are no longer to come; settle its accounts if open.
 
@@ -68,6 +93,7 @@ async def finish(
         to: A state that is not open.
         kept_count: How many of its pictures stay taken; ``None`` is all.
         values: Further columns.
+        counted: A column to which one is added.
 
     Raises:
         IllegalMoveError: It may not go there, or there is no such job.
@@ -75,9 +101,10 @@ async def finish(
     ledger = await Ledger.open(connection)
     before = await row_of(connection, job_id)
     if before is None or JobState(before.state) not in OPEN:
-        return await move(connection, job_id, to, values)
+        return await move(connection, job_id, to, values, counted=counted)
     kept = before.held_count if kept_count is None else min(kept_count, before.held_count)
-    row = await move(connection, job_id, to, {**values, "held_count": kept})
+    held = {**values, "held_count": kept}
+    row = await move(connection, job_id, to, held, counted=counted)
     await ledger.close(before, kept_count=kept)
     await ledger.write()
     return row
@@ -92,8 +119,9 @@ async def begin_drawing(connection: AsyncConnection, job_id: JobId, worker: str)
     before = await row_of(connection, job_id)
     if before is not None and is_waiting(before):
         await _leave_line(connection, job_id)
-    values = {"worker": worker, "begun_count": jobs.c.begun_count + 1}
-    return await move(connection, job_id, JobState.DRAWING, values)
+    return await move(
+        connection, job_id, JobState.DRAWING, {"worker": worker}, counted="begun_count"
+    )
 
 
 async def take_up(
@@ -110,9 +138,9 @@ async def take_up(
     ledger = await Ledger.open(connection)
     taken: list[Job] = []
     while room > 0 and (line := await ledger.next_line(platforms)) is not None:
-        row = (await connection.execute(next_job_query(line.id))).one()
+        row = (await connection.execute(NEXT_JOB, {"line_id": line.id})).one()
         ledger.serve(line.id, turn=row.turn, picture_count=row.picture_count)
-        await connection.execute(update(jobs).where(jobs.c.id == row.id).values(worker=worker))
+        await connection.execute(_TAKE, {"job_id": row.id, "new_worker": worker})
         await ledger.write()  # the next look must see whose turn it is then
         taken.append(job_of(row))
         room -= row.picture_count
@@ -133,7 +161,7 @@ async def release(connection: AsyncConnection, worker: str) -> None:
 
 async def row_of(connection: AsyncConnection, job_id: JobId) -> Row[Any] | None:
     """The row of a job, if there is one."""
-    return (await connection.execute(select(jobs).where(jobs.c.id == job_id))).first()
+    return (await connection.execute(_JOB, {"job_id": job_id})).first()
 
 
 async def _leave_line(connection: AsyncConnection, job_id: JobId) -> None:
@@ -164,11 +192,14 @@ def taken_query(worker: str) -> Select[Any]:
     )
 
 
-def next_job_query(line: AccountId) -> Select[Any]:
-    """The job whose turn it is in a line."""
-    return (
-        select(jobs)
-        .where(jobs.c.line == line, WAITING)
-        .order_by(jobs.c.turn, jobs.c.accepted_at, jobs.c.id)
-        .limit(1)
-    )
+_JOB: Final = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_TAKE: Final = (
+    update(jobs).where(jobs.c.id == bindparam("job_id")).values(worker=bindparam("new_worker"))
+)
+NEXT_JOB: Final = (
+    select(jobs)
+    .where(jobs.c.line == bindparam("line_id"), WAITING)
+    .order_by(jobs.c.turn, jobs.c.accepted_at, jobs.c.id)
+    .limit(1)
+)
+"""The job whose turn it is in the line ``line_id``."""

@@ -21,7 +21,7 @@ from bot.store.people_records import PeopleRecords
 from bot.store.privacy import Privacy
 from bot.store.quotas import Limits, Rules
 from bot.store.rows import accounts_of, job_of
-from bot.store.tables import cursors, jobs
+from bot.store.tables import cursors
 from bot.store.x_records import XRecords
 
 if TYPE_CHECKING:
@@ -209,13 +209,13 @@ class Store:
         del now  # it is finished when the person has been told
 
         async def use_case(connection: AsyncConnection) -> Job:
-            values = {
-                "error": reason,
-                "error_label": label or None,
-                "attempt_count": jobs.c.attempt_count + 1,
-            }
             row = await statements.finish(
-                connection, job_id, JobState.APOLOGISING, kept_count=0, values=values
+                connection,
+                job_id,
+                JobState.APOLOGISING,
+                kept_count=0,
+                values={"error": reason, "error_label": label or None},
+                counted="attempt_count",
             )
             return _before_this_attempt(job_of(row))
 
@@ -392,8 +392,8 @@ class Store:
 
     async def _count_attempt(self, job_id: JobId, to: JobState, **values: Any) -> Job:
         async def use_case(connection: AsyncConnection) -> Job:
-            counted = {"attempt_count": jobs.c.attempt_count + 1, **values}
-            return job_of(await statements.move(connection, job_id, to, counted))
+            moved = statements.move(connection, job_id, to, values, counted="attempt_count")
+            return job_of(await moved)
 
         return _before_this_attempt(await self._database.write(use_case))
 

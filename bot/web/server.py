@@ -199,6 +199,6 @@ class WebAdapter:
 
 def _html(name: str) -> Callable[[web.Request], Awaitable[web.FileResponse]]:
     async def page(_request: web.Request) -> web.FileResponse:
-        return web.FileResponse(_STATIC / name, headers={"Cache-Control": "no-cache"})
+        return web.FileResponse(_STATIC / name)
 
     return page

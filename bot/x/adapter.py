@@ -11,6 +11,7 @@ from bot import sentences
 from bot.clock import utc_now
 from bot.jobs import DeliveryError, UndeliverableError
 from bot.store.x_states import OPEN, NewMention
+from bot.tasks import Tasks
 from bot.x.api import (
     MAX_ALT_TEXT_CHARS,
     Account,
@@ -29,7 +30,6 @@ from bot.x.pictures import for_timeline
 from bot.x.polling import MentionPoll
 from bot.x.replies import Answer
 from bot.x.sweep import sweep_forever
-from bot.x.tasks import Tasks
 from bot.x.walks import IncompleteWalkError
 from engine.api import EngineBusyError
 
@@ -312,6 +312,7 @@ class XAdapter:
             picture=for_timeline(drawn.grid_png),
             alt_text=sentences.x_alt_text(prompt, picture_count, limit_chars=MAX_ALT_TEXT_CHARS),
             sentence=sentences.x_answer(picture_count),
+            is_sensitive=job.submission.is_soft,
         )
         await self._post(root_id, answer)
 

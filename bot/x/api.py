@@ -160,8 +160,16 @@ class XApi(Protocol):
         """Store a picture at X for a day and return its media id."""
         ...
 
-    async def describe_picture(self, media_id: str, alt_text: str) -> None:
-        """Give an uploaded picture its text for people who cannot see it."""
+    async def describe_picture(
+        self, media_id: str, alt_text: str, *, is_sensitive: bool = False
+    ) -> None:
+        """Give an uploaded picture its text for people who cannot see it.
+
+        Args:
+            media_id: Which picture.
+            alt_text: What it shows.
+            is_sensitive: X hides it until somebody wants to see it.
+        """
         ...
 
     async def reply(self, text: str, *, to_id: int, media_id: str | None) -> int:

@@ -166,9 +166,14 @@ class TweepyApi:
         with self._border():
             return str(_data(await self._call("POST", "/2/media/upload", body))["id"])
 
-    async def describe_picture(self, media_id: str, alt_text: str) -> None:
-        """Give an uploaded picture its text for people who cannot see it."""
-        body = {"id": media_id, "metadata": {"alt_text": {"text": alt_text}}}
+    async def describe_picture(
+        self, media_id: str, alt_text: str, *, is_sensitive: bool = False
+    ) -> None:
+        """Give an uploaded picture its text, and a warning in front of it if need be."""
+        metadata: dict[str, Any] = {"alt_text": {"text": alt_text}}
+        if is_sensitive:
+            metadata["sensitive_media_warning"] = {"other": True}
+        body = {"id": media_id, "metadata": metadata}
         with self._border():
             await self._call("POST", "/2/media/metadata", body)
 

@@ -20,6 +20,7 @@ from bot.jobs import (
     ClosingError,
     DuplicateEventError,
     JobState,
+    ModeratedError,
     Person,
     Platform,
     RefusedError,
@@ -205,7 +206,19 @@ class Intake:
             await self._known(mention, error.job)
         except NOT_NOW:
             raise
+        except ModeratedError as error:
+            await self._moderated(mention, error)
         except (RefusedError, InvalidRequestError) as error:
+            await self._tell(mention, self.explain(error))
+
+    async def _moderated(self, mention: MentionRecord, error: ModeratedError) -> None:
+        """Say why nothing is drawn, but let what asks for harm go without an answer.
+
+        A reply would show it to more people, and its author is not looking for a reason.
+        """
+        if error.is_grave:
+            await self._end(mention, MentionState.IGNORED, "moderated")
+        else:
             await self._tell(mention, self.explain(error))
 
     async def _known(self, mention: MentionRecord, job: Job) -> None:

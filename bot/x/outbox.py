@@ -260,7 +260,7 @@ class Outbox:
             media = Media(id=media_id, expires_at=expires_at, is_described=False)
             await self._records.attempts.keep_media(mention.root_id, media)
         if not media.is_described:
-            await self._describe(mention.root_id, media, answer.alt_text)
+            await self._describe(mention.root_id, media, answer)
         return media.id
 
     async def _upload(self, picture: bytes) -> str:
@@ -269,13 +269,15 @@ class Outbox:
         except DeclinedError as error:
             raise UndeliverableError(f"X does not take the picture: {error}") from error
 
-    async def _describe(self, root_id: int, media: Media, alt_text: str) -> None:
+    async def _describe(self, root_id: int, media: Media, answer: Answer) -> None:
         """Give the picture its words; one without them is better than none."""
-        text = alt_text[:MAX_ALT_TEXT_CHARS]
+        text = answer.alt_text[:MAX_ALT_TEXT_CHARS]
         for _ in range(MAX_ALT_TEXT_TRIES):
             try:
                 await self._gates.alt_texts.try_once(
-                    lambda: self._api.describe_picture(media.id, text)
+                    lambda: self._api.describe_picture(
+                        media.id, text, is_sensitive=answer.is_sensitive
+                    )
                 )
             except PausedError:
                 continue

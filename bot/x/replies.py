@@ -27,11 +27,16 @@ _MAX_SENTENCE_CHARS = 240
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The grid of pictures, its words for people who cannot see it, and what is said."""
+    """The grid of pictures, its words for people who cannot see it, and what is said.
+
+    Attributes:
+        is_sensitive: X hides the pictures until somebody wants to see them.
+    """
 
     picture: bytes
     alt_text: str
     sentence: str
+    is_sensitive: bool = False
 
 
 def reply_text(root_id: int, sentence: str) -> str:

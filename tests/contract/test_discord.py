@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import logging
 import re
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bot.discord.adapter import DiscordAdapter
-from bot.discord.config import DiscordConfig
 from bot.discord.errors import DiscordStartError
-from bot.jobs import Person, Platform
-from bot.service import Service
-from bot.store import Limits, Rules, Store
+from bot.store import Limits, Rules
 from engine.api import DrawingFailedError, EngineBusyError, EngineClosedError
-from tests.support.clock import Clock
+from tests.support.discord_bot import Bot
 from tests.support.discord_server import DiscordServer, Exchange, Fault, Message
-from tests.support.factories import database_url
-from tests.support.scripted_engine import ScriptedEngine, solid_png
+from tests.support.scripted_engine import solid_png
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 ORIGINAL = "/messages/@original"
@@ -35,70 +29,11 @@ ONE = {"pictures": 1, "seed": 7}
 A_CAT_DRAWN = "**a cat**\n-# 9 pictures, best first · seed 7"
 
 
-class Bot:
-    """An adapter with everything around it. Its database outlives each ``running``.
-
-    The service lives in June 2026. The adapter lives in the present, as the tokens of
-    interactions do, or ``ahead`` of it.
-    """
-
-    def __init__(self, server: DiscordServer, folder: Path) -> None:
-        self.config = DiscordConfig(
-            token=server.token,
-            api_base=server.api_base,
-            gateway_url=server.gateway_url,
-            progress_interval_s=0.01,
-            reopen_wait_s=0.01,
-            retry_waits_s=(0.01, 0.01, 0.01),
-        )
-        self.ahead = timedelta()
-        self.daily_pictures = 90
-        self.rules: Rules | None = None
-        self.engine = ScriptedEngine()
-        self.service: Service
-        self._url = database_url(folder)
-
-    @asynccontextmanager
-    async def running(self, *, grace_s: float = 10.0) -> AsyncGenerator[DiscordAdapter]:
-        """Start as ``bot.app`` does; at the end wait ``grace_s`` for running jobs."""
-        store, clock = await Store.open(self._url), Clock()
-        self.service = Service(
-            store=store,
-            engine=self.engine,
-            rules=self.rules,
-            daily_pictures=self.daily_pictures,
-            clock=clock,
-            sleep=clock.sleep,
-        )
-        adapter = DiscordAdapter(self.config, self.service, store, self._present)
-        self.service.register(Platform.DISCORD, adapter.delivery)
-        try:
-            await self.service.start()
-            await adapter.start()
-            yield adapter
-            commands = adapter._commands  # pyright: ignore[reportPrivateUsage] # to await them
-            await commands.finish(within_s=10)
-        finally:
-            await self.service.close(grace_s)
-            await adapter.close()
-            await store.close()
-
-    async def allowance_left(self) -> int | None:
-        """What the person may still ask for; only after ``running``."""
-        store = await Store.open(self._url)
-        ada = Person(platform=Platform.DISCORD, id="42")
-        left = await store.allowance_left(ada, now=Clock()(), allowance_count=self.daily_pictures)
-        await store.close()
-        return left
-
-    def _present(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
-
-
 @pytest.fixture
 async def server() -> AsyncIterator[DiscordServer]:
     async with DiscordServer() as server:
         yield server
+        assert server.violations == []
 
 
 @pytest.fixture

@@ -81,11 +81,11 @@ async def test_the_newest_preview_has_an_address_until_the_pictures_are_there(pa
     page.engine.halfway.clear()
     _, accepted = await page.ask(prompt="a green cube", pictures=3)
     path = f"/api/jobs/{accepted['job_id']}"
+    view: dict[str, Any] = {}
     async with page.http.get(f"{path}/events") as stream:
-        async for line in stream.content:
-            if b'"preview"' in line:
-                break
-    view = json.loads(line.removeprefix(b"data: "))
+        while "preview" not in view:
+            line = await stream.content.readline()
+            view = json.loads(line.removeprefix(b"data: ")) if line.startswith(b"data") else view
 
     assert view["preview"] == {
         "url": f"{path}/preview?n=1",
@@ -328,6 +328,7 @@ async def test_the_page_may_load_only_what_is_its_own(page: Page) -> None:
         async with page.http.get(path) as answer:
             assert answer.status == 200
             assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            assert answer.headers["Cache-Control"] == "no-cache"
             foreign = re.findall(r"https?://(?!www\.w3\.org/2000/svg)", await answer.text())
             assert foreign == []
 

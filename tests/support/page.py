@@ -86,15 +86,16 @@ async def serving(
     passwords: Passwords = OPEN,
     clock: Clock | None = None,
     pages: Sequence[Pages] = (),
+    number: int = 0,
 ) -> AsyncGenerator[Page]:
-    """Serve a page with what lies in ``folder``."""
+    """Serve a page with what lies in ``folder``, at any port or at that of this number."""
     clock = clock or Clock()
     store = await Store.open(database_url(folder))
     service = Service(
         store=store, engine=engine, daily_pictures=daily_pictures, clock=clock, sleep=clock.sleep
     )
     studio = Studio(store=store, engine=engine, clock=clock)
-    with reserve_port("127.0.0.1", 0) as port:
+    with reserve_port("127.0.0.1", number) as port:
         config = WebConfig(pictures_dir=folder / "pictures", passwords=passwords)
         adapter = WebAdapter(config, service, studio, port=port, clock=clock, pages=pages)
         service.register(Platform.WEB, adapter)

@@ -40,13 +40,14 @@ RETRY_PAUSE_S = 4.0
 class Ledger:
     """What survives: jobs by event, and the errors that the next drawings end with.
 
-    ``stumble`` may refuse a submission.
+    ``stumble`` may refuse a submission; ``is_soft`` says that the gatekeeper softens all others.
     """
 
     allowance_count: int = 1_000_000
     jobs: dict[str, Job] = field(default_factory=dict[str, Job])
     errors: deque[Exception] = field(default_factory=deque[Exception])
     stumble: Callable[[Submission], Exception | None] = lambda _: None
+    is_soft: bool = False
     used: dict[tuple[str, object], int] = field(default_factory=dict[tuple[str, object], int])
 
     @property
@@ -105,7 +106,7 @@ class Desk:
         request = replace(submission.request, seed=7)
         job = Job(
             id=JobId(f"job-{submission.event_id}"),
-            submission=replace(submission, request=request),
+            submission=replace(submission, request=request, is_soft=self.ledger.is_soft),
             state=JobState.ACCEPTED,
             attempt_count=0,
             accepted_at=self._clock(),

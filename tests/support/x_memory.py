@@ -86,8 +86,13 @@ class MemoryApi:
         answer = await self._call(UPLOAD, lambda: self._world.upload(picture, "tweet_image"))
         return str(answer.body["data"]["id"])
 
-    async def describe_picture(self, media_id: str, alt_text: str) -> None:
-        await self._call(METADATA, lambda: self._world.describe(media_id, alt_text))
+    async def describe_picture(
+        self, media_id: str, alt_text: str, *, is_sensitive: bool = False
+    ) -> None:
+        await self._call(
+            METADATA,
+            lambda: self._world.describe(media_id, alt_text, is_sensitive=is_sensitive),
+        )
 
     async def reply(self, text: str, *, to_id: int, media_id: str | None) -> int:
         body: dict[str, Any] = {"text": text, "reply": {"in_reply_to_tweet_id": str(to_id)}}

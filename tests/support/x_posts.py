@@ -25,6 +25,7 @@ class StoredMedia:
     picture: bytes
     expires_at: datetime
     alt_text: str | None = None
+    is_sensitive: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -114,7 +114,9 @@ class XServer:
             LOOKUP: lambda request, _: world.lookup(request.match_info["id"]),
             UPLOAD: lambda _, body: self._upload(body),
             METADATA: lambda _, body: world.describe(
-                body["id"], body["metadata"]["alt_text"]["text"]
+                body["id"],
+                body["metadata"]["alt_text"]["text"],
+                is_sensitive=_is_warned_of(body["metadata"]),
             ),
             CREATE: lambda _, body: world.create(body),
             DELETE: lambda request, _: world.erase(request.match_info["id"]),
@@ -211,6 +213,14 @@ async def _begin(request: web.Request) -> web.StreamResponse:
     await answer.prepare(request)
     await answer.write(b'{"data": {"id": ')
     return answer
+
+
+def _is_warned_of(metadata: dict[str, Any]) -> bool:
+    """X knows three kinds of warnings, each of them true or false."""
+    warning: dict[str, bool] = metadata.get("sensitive_media_warning", {})
+    if not warning.keys() <= {"adult_content", "graphic_violence", "other"}:
+        raise ValueError("an unknown kind of warning")
+    return any(warning.values())
 
 
 def _is_signed(request: web.Request) -> bool:

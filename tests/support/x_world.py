@@ -517,11 +517,12 @@ class XWorld:
         told = {"size": len(picture), "image": {"w": width, "h": height}}
         return Answer(200, {"data": data | told}, {})
 
-    def describe(self, media_id: str, text: str) -> Answer:
+    def describe(self, media_id: str, text: str, *, is_sensitive: bool = False) -> Answer:
         if media_id not in self.media or not 0 < len(text) <= 1000:
             return problem(400, "unknown media id, or alt text too long")
         self._bill(METADATA)
         self.media[media_id].alt_text = text
+        self.media[media_id].is_sensitive = is_sensitive
         return Answer(200, {"data": {"id": media_id}}, {})
 
     def create(self, body: Mapping[str, Any]) -> Answer:

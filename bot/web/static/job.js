@@ -7,6 +7,7 @@ import {
 import { openViewer } from "./viewer.js";
 
 const LOST = "The connection is interrupted; waiting for the bot to come back…";
+const BLANK = 235;
 const GONE = "This picture cannot be shown any more.";
 
 let shown = null; // the view on the page
@@ -161,15 +162,30 @@ function paint(place, sheet, view, index) {
   const { rows, columns, gutter_px: gutter } = view.preview;
   const width = (sheet.naturalWidth - (columns - 1) * gutter) / columns;
   const height = (sheet.naturalHeight - (rows - 1) * gutter) / rows;
+  if (Math.min(width, height) < 1) return;
   const row = Math.floor(index / columns);
   const emptyCount = Math.max(0, (row + 1) * columns - view.picture_count);
   const left = ((index % columns) + emptyCount / 2) * (width + gutter);
   const top = row * (height + gutter);
   const box = place.querySelector(".open");
   const canvas = box.querySelector("canvas") ?? box.appendChild(document.createElement("canvas"));
-  canvas.width = width;
-  canvas.height = height;
-  canvas.getContext("2d").drawImage(sheet, left, top, width, height, 0, 0, width, height);
+  canvas.width = Math.round(width);
+  canvas.height = Math.round(height);
+  const pen = canvas.getContext("2d");
+  pen.drawImage(sheet, left, top, width, height, 0, 0, canvas.width, canvas.height);
+  uncoverBlank(pen, canvas);
+}
+
+// What is not drawn yet is a light grey in the sheet (engine/rendering.py); here it is nothing,
+// so that the place shows through, in the dark as well.
+function uncoverBlank(pen, { width, height }) {
+  const image = pen.getImageData(0, 0, width, height);
+  const bytes = image.data;
+  for (let at = 0; at < bytes.length; at += 4) {
+    const isBlank = [0, 1, 2].every((channel) => Math.abs(bytes[at + channel] - BLANK) <= 5);
+    if (isBlank) bytes[at + 3] = 0;
+  }
+  pen.putImageData(image, 0, 0);
 }
 
 // --- the pictures -----------------------------------------------------------------------

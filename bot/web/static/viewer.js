@@ -1,7 +1,7 @@
 // One picture by itself, large. Arrow keys turn to its neighbours, Esc closes.
 
 import { newId, post, troubleWith } from "./api.js";
-import { altText, busy, byId, complain, fileName, isBusy, rankText } from "./words.js";
+import { altText, busy, byId, complain, fileName, isBusy, placeText } from "./words.js";
 
 const dialog = byId("viewer");
 const picture = byId("viewer-picture");
@@ -31,7 +31,7 @@ const bestUrl = () => (enlarged.has(largeUrl()) ? largeUrl() : smallUrl());
 function turnTo(newRank) {
   rank = newRank;
   complain(byId("viewer-trouble"), "");
-  byId("viewer-title").textContent = `${rankText(rank)}, ${rank} of ${view.pictures.length}`;
+  byId("viewer-title").textContent = placeText(rank, view.pictures.length);
   byId("viewer-words").textContent = view.prompt;
   busy(byId("previous"), rank === 1);
   busy(byId("next"), rank === view.pictures.length);
@@ -58,9 +58,9 @@ function showBest() {
 function showFacts() {
   const { score } = view.pictures[rank - 1];
   const size = picture.complete && picture.naturalWidth
-    ? ` · ${picture.naturalWidth} × ${picture.naturalHeight} pixels`
+    ? ` · ${picture.naturalWidth} × ${picture.naturalHeight} px`
     : "";
-  byId("viewer-facts").textContent = `Score ${score.toFixed(1)}${size} · seed ${view.seed}`;
+  byId("viewer-facts").textContent = `Score ${score.toFixed(1)} · seed ${view.seed}${size}`;
 }
 
 picture.addEventListener("load", showFacts);

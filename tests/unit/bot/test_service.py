@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.flow import retry_pauses_s
 from bot.jobs import (
     ClosingError,
     DeliveryError,
@@ -23,7 +24,7 @@ from bot.jobs import (
     UndeliverableError,
 )
 from bot.sentences import explain
-from bot.service import FORGOTTEN_AFTER, Service, retry_pauses_s
+from bot.service import FORGOTTEN_AFTER, Service
 from bot.store import Limits, Rules, Store
 from bot.store.database import Database
 from engine.api import (
@@ -79,8 +80,9 @@ class House:
     async def crash(self) -> None:
         """Let the process die without a word: what it was doing stands still for ever."""
         dead = self.service
-        for task in [*dead._running.values(), *dead._background]:  # pyright: ignore[reportPrivateUsage] # no process ends so
+        for task in dead._running.values():  # pyright: ignore[reportPrivateUsage] # no process ends so
             task.cancel()
+        await dead._background.close()  # pyright: ignore[reportPrivateUsage] # as above
         await dead._feeder.close()  # pyright: ignore[reportPrivateUsage] # as above
         self.begin_anew()
         await self.service.start()

@@ -3,23 +3,57 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import discord
 import pytest
+from discord import ui
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bot.discord import cards
-from bot.discord.cards import picture_files, plain, result_card
-from engine.api import DrawRequest
-from tests.support.scripted_engine import drawn
+from bot.discord.buttons.ids import Press, Verb, press_of
+from bot.discord.cards import Result, caption, plain, progress_card, result_card
+from bot.discord.files import Upload
+from bot.discord.words import FOLDER, words_of
+from bot.jobs import JobId
+from engine.api import MAX_PROMPT_CHARS
 
 if TYPE_CHECKING:
-    from engine.api import Drawn
+    from bot.discord.cards import Layout
 
-MIB = 1024 * 1024
+ENGLISH = words_of("en-GB")
+JOB = JobId("0123456789abcdef0123")
+NINE = Result(job_id=JOB, prompt="a cat", seed=7, picture_count=9, model="mini", drawn_in_s=12)
 
 
-def of_sizes(*sizes_bytes: int) -> Drawn:
-    result = drawn(DrawRequest(prompt="a cat", picture_count=len(sizes_bytes), seed=7))
-    sized = zip(result.pictures, sizes_bytes, strict=True)
-    return replace(result, pictures=tuple(replace(p, png=bytes(size)) for p, size in sized))
+def uploads(*ranks: int, is_spoiler: bool = False) -> list[Upload]:
+    return [
+        Upload(
+            rank=rank,
+            filename=f"imagine-7-{rank}.png",
+            content=b"",
+            alt=f"Picture {rank}",
+            is_spoiler=is_spoiler,
+        )
+        for rank in ranks
+    ]
+
+
+def rows(layout: Layout) -> list[list[str]]:
+    """The labels of the buttons of each row, or of a menu its question and its choices."""
+    return [
+        [label for item in row["components"] for label in _labels(item)]
+        for row in layout.to_components()
+        if row["type"] == 1
+    ]
+
+
+def _labels(item: dict[str, object]) -> list[str]:
+    options: list[dict[str, str]] = item.get("options", [])  # pyright: ignore[reportAssignmentType]
+    return [str(item.get("label", item.get("placeholder"))), *(o["label"] for o in options)]
+
+
+def names(layout: Layout) -> list[str]:
+    items = [item for item in layout.walk_children() if isinstance(item, ui.DynamicItem)]
+    return [item.custom_id for item in items]
 
 
 @pytest.mark.parametrize(
@@ -37,46 +71,140 @@ def test_a_prompt_is_shown_letter_for_letter(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 
-def test_pictures_that_are_too_big_are_left_out_and_the_card_says_so() -> None:
-    result = of_sizes(100, 11 * MIB, 100)
+@pytest.mark.parametrize(
+    ("result", "shown_count", "text"),
+    [
+        (NINE, 9, "**a cat**\n-# 9 pictures, best first · seed 7 · mini · 12 s"),
+        (
+            NINE,
+            8,
+            "**a cat**\n-# 8 of 9 pictures (the others are too big) · seed 7 · mini · 12 s",
+        ),
+        (
+            replace(NINE, picture_count=1, withheld_count=2),
+            1,
+            "**a cat**\n-# 1 picture · 2 pictures withheld · seed 7 · mini · 12 s",
+        ),
+        (
+            replace(NINE, as_grid=True),
+            1,
+            "**a cat**\n-# 9 pictures, best first · seed 7 · mini · 12 s",
+        ),
+        (
+            replace(NINE, model="", drawn_in_s=None),
+            9,
+            "**a cat**\n-# 9 pictures, best first · seed 7",
+        ),
+    ],
+    ids=["all", "some too big", "some withheld", "a grid", "of the past"],
+)
+def test_a_card_says_what_it_shows(result: Result, shown_count: int, text: str) -> None:
+    assert caption(result, shown_count, ENGLISH) == text
 
-    files = picture_files("a cat", result, each_limit_bytes=10 * MIB)
 
-    assert [file.filename for file in files] == ["imagine-7-3.png", "imagine-7-1.png"]
-    assert [file.description for file in files] == [
-        "Picture 1 of 2: a cat",
-        "Picture 2 of 2: a cat",
+def test_one_picture_has_a_button_for_everything() -> None:
+    card = result_card(replace(NINE, picture_count=1), uploads(1), ENGLISH)
+
+    assert rows(card) == [
+        ["Upscale", "Variations", "Redraw", "Remix"],
+        ["Save to DM", "Hide", "Report", "Delete"],
     ]
-    assert result_card("a cat", result, files).content_length() == len(
-        "**a cat**\n-# 2 pictures of 3 (the others are too big), best first · seed 7"
-    )
+    assert names(card) == [
+        f"im:upscale:{JOB}:1",
+        f"im:variations:{JOB}:1",
+        f"im:redraw:{JOB}:0",
+        f"im:remix:{JOB}:0",
+        f"im:save:{JOB}:0",
+        f"im:spoiler:{JOB}:1",
+        f"im:report:{JOB}:0",
+        f"im:delete:{JOB}:0",
+    ]
 
 
-def test_one_message_carries_ten_pictures_and_24_mib_at_most() -> None:
-    many = picture_files("a cat", of_sizes(*[1] * 16), each_limit_bytes=10 * MIB)
-    heavy = picture_files("a cat", of_sizes(*[9 * MIB] * 4), each_limit_bytes=10 * MIB)
+@pytest.mark.parametrize("count", [2, 4, 9])
+def test_of_several_pictures_a_menu_asks_which(count: int) -> None:
+    card = result_card(replace(NINE, picture_count=count), uploads(*range(1, count + 1)), ENGLISH)
 
-    assert len(many) == 10
-    assert len(heavy) == 2
+    choices = [f"Picture {rank}" for rank in range(1, count + 1)]
+    assert rows(card) == [
+        ["Upscale a picture…", *choices],
+        ["Variations of a picture…", *choices],
+        ["Redraw", "Remix", "Save to DM"],
+        ["Hide", "Report", "Delete"],
+    ]
+
+
+def test_a_grid_is_one_picture_of_which_each_can_be_chosen() -> None:
+    card = result_card(replace(NINE, as_grid=True), uploads(0), ENGLISH)
+
+    assert len(rows(card)[0]) == 10
+    assert len(rows(card)) == 4
+
+
+def test_a_picture_that_did_not_fit_cannot_be_chosen() -> None:
+    card = result_card(replace(NINE, picture_count=3), uploads(1, 3), ENGLISH)
+
+    assert rows(card)[0] == ["Upscale a picture…", "Picture 1", "Picture 3"]
 
 
 def test_a_card_without_any_picture_that_fits_is_still_a_card() -> None:
-    result = of_sizes(11 * MIB)
+    card = result_card(replace(NINE, picture_count=1), [], ENGLISH)
 
-    card = result_card("a cat", result, [])
-
-    assert card.total_children_count == 2
-    assert card.content_length() == len(
-        "**a cat**\n-# 0 pictures of 1 (the others are too big) · seed 7"
-    )
+    assert rows(card) == [["Redraw", "Remix", "Save to DM"], ["Hide", "Report", "Delete"]]
+    assert not [item for item in card.walk_children() if isinstance(item, ui.MediaGallery)]
 
 
-def test_the_longest_prompt_fits_with_every_letter_escaped() -> None:
-    prompt = "*" * 1_000
-    result = drawn(DrawRequest(prompt=prompt, picture_count=9, seed=2**32 - 1))
+def test_covered_pictures_can_be_shown_instead_of_hidden() -> None:
+    card = result_card(NINE, uploads(1, 2, is_spoiler=True), ENGLISH)
+    (gallery,) = [item for item in card.walk_children() if isinstance(item, ui.MediaGallery)]
 
-    files = picture_files(prompt * 2, result, each_limit_bytes=MIB)
-    card = result_card(prompt, result, files)
+    assert [item.spoiler for item in gallery.items] == [True, True]
+    assert rows(card)[-1] == ["Show", "Report", "Delete"]
+    assert f"im:spoiler:{JOB}:0" in names(card)
 
-    assert card.content_length() < 4_000
-    assert {len(file.description or "") for file in files} == {cards.MAX_ALT_CHARS}
+
+results = st.builds(
+    Result,
+    job_id=st.just(JOB),
+    prompt=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=MAX_PROMPT_CHARS),
+    seed=st.integers(0, 2**32 - 1),
+    picture_count=st.integers(0, 10),
+    withheld_count=st.integers(0, 16),
+    model=st.text(max_size=300),
+    drawn_in_s=st.none() | st.integers(0, 99_999),
+    as_grid=st.booleans(),
+)
+
+
+@given(results, st.sampled_from(sorted(path.stem for path in FOLDER.glob("*.json"))))
+def test_every_card_keeps_the_limits_of_discord(result: Result, language: str) -> None:
+    ranks = [0] if result.as_grid else range(1, result.picture_count + 1)
+    files = uploads(*ranks)
+
+    card = result_card(result, files, words_of(language), intro="<@123456789012345678>, hi" * 9)
+
+    ids = names(card)
+    assert card.total_children_count <= 40
+    assert card.content_length() <= 4_000
+    assert len(set(ids)) == len(ids)
+    assert all(len(id_) <= 100 and press_of(id_) for id_ in ids)
+    for row in card.to_components():
+        if row["type"] == 1:
+            assert 1 <= len(row["components"]) <= 5
+            for item in row["components"]:
+                assert len(item.get("label", "")) <= 80
+                assert len(item.get("placeholder", "")) <= 150
+                assert len(item.get("options", [])) <= 25
+
+
+def test_progress_shows_a_first_look_and_a_way_out() -> None:
+    press = Press(verb=Verb.CANCEL, job_id=JOB)
+    look = discord.File(__file__, "preview.webp")
+
+    card = progress_card("Drawing… 40 %", ENGLISH, press, preview=look)
+
+    assert card.content_length() == len("Drawing… 40 %")
+    assert rows(card) == [["Cancel"]]
+    (gallery,) = [item for item in card.walk_children() if isinstance(item, ui.MediaGallery)]
+    assert gallery.items[0].media.url == "attachment://preview.webp"
+    look.close()

@@ -11,7 +11,10 @@ from discord import app_commands
 
 from bot.discord.errors import (
     FOREIGN,
+    ClosedError,
     TokenGoneError,
+    TooBigError,
+    TooManyEditsError,
     as_delivery_error,
     delivery_errors,
     persistently,
@@ -92,9 +95,11 @@ async def test_trying_again_can_be_cancelled() -> None:
     [
         (answer(401, 50027), TokenGoneError, "Discord refused with 401, code 50027"),
         (answer(404, 10015), TokenGoneError, "Discord refused with 404, code 10015"),
-        (answer(404, 10008), UndeliverableError, "Discord refused with 404, code 10008"),
-        (answer(403, 50013), UndeliverableError, "Discord refused with 403, code 50013"),
-        (answer(413, 40005), UndeliverableError, "Discord refused with 413, code 40005"),
+        (answer(404, 10008), ClosedError, "Discord refused with 404, code 10008"),
+        (answer(403, 50013), ClosedError, "Discord refused with 403, code 50013"),
+        (answer(413, 40005), TooBigError, "Discord refused with 413, code 40005"),
+        (answer(400, 50035), UndeliverableError, "Discord refused with 400, code 50035"),
+        (answer(429, 30046), TooManyEditsError, "Discord refused with 429, code 30046"),
         (answer(401), DeliveryError, "Discord refused with 401, code 0"),
         (answer(429), DeliveryError, "Discord refused with 429, code 0"),
         (answer(503), DeliveryError, "Discord refused with 503, code 0"),

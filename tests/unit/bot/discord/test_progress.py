@@ -96,3 +96,37 @@ async def test_an_edit_that_fails_ends_the_progress_and_nothing_else(
     await progress.stop(JOB)
 
     assert [record.message for record in caplog.records] == ["progress not shown: error=OSError"]
+
+
+async def test_the_last_that_is_shown_is_the_farewell() -> None:
+    message, progress = Message(), Progress[str](interval_s=0)
+    message.gate.set()
+    progress.show(JOB, "1 %", message.edit, farewell="later, elsewhere", farewell_in_s=0)
+    while "later, elsewhere" not in message.shown:
+        await message.until(len(message.shown) + 1)
+    progress.show(JOB, "2 %", message.edit)
+    await asyncio.sleep(0)
+    await progress.close()
+
+    assert message.begun[-1] == message.shown[-1] == "later, elsewhere"
+
+
+async def test_what_ends_before_says_no_farewell() -> None:
+    message, progress = Message(), Progress[str](interval_s=0)
+    message.gate.set()
+    progress.show(JOB, "1 %", message.edit, farewell="later", farewell_in_s=3_600)
+    await message.until(1)
+    await progress.stop(JOB)
+
+    assert message.shown == ["1 %"]
+    assert progress.newest(JOB) is None
+
+
+async def test_what_is_to_be_shown_is_known_before_it_is() -> None:
+    message, progress = Message(), Progress[str](interval_s=3_600)
+    progress.show(JOB, "1 %", message.edit)
+    progress.show(JOB, "2 %", message.edit)
+    newest = progress.newest(JOB)
+    await progress.close()
+
+    assert newest == "2 %"

@@ -10,12 +10,12 @@ from sqlalchemy import insert
 
 from bot.jobs import JobId, Platform
 from bot.store import Store
-from bot.store.acceptance import known_query
+from bot.store.acceptance import KNOWN
 from bot.store.archive import IN_HAND, open_query
 from bot.store.history import history_query, pictures_query, purge_query
-from bot.store.ledger import holders_query, next_line_query
+from bot.store.ledger import HOLDERS, NEXT_LINE
 from bot.store.rows import AccountId, holder_values, new_holder
-from bot.store.statements import next_job_query, taken_query, unfinished_query
+from bot.store.statements import NEXT_JOB, taken_query, unfinished_query
 from bot.store.tables import accounts, jobs, pictures
 from tests.support.clock import NOON
 from tests.support.factories import person, submission
@@ -31,10 +31,14 @@ PEOPLE = 200
 
 # What asks, by which index, and whether the order must come from it too.
 QUERIES: dict[str, tuple[Select[*tuple[Any, ...]], str, bool]] = {
-    "a known event": (known_query([submission(), submission()]), "event_id|autoindex", False),
-    "accounts": (holders_query([AccountId("bot"), AccountId("x")]), "pk_acc|autoindex", False),
-    "the next line": (next_line_query(Platform.DISCORD), "ix_accounts_due", True),
-    "the next job": (next_job_query(AccountId("person/discord/7")), "ix_jobs_waiting", True),
+    "a known event": (
+        KNOWN.params(platform="discord", event_ids=["1", "2"]),
+        "event_id|autoindex",
+        False,
+    ),
+    "accounts": (HOLDERS.params(ids=["bot", "x"]), "pk_acc|autoindex", False),
+    "the next line": (NEXT_LINE.params(platform=Platform.DISCORD), "ix_accounts_due", True),
+    "the next job": (NEXT_JOB.params(line_id="person/discord/7"), "ix_jobs_waiting", True),
     "jobs of a worker": (taken_query("worker-4"), "ix_jobs_taken", False),
     "unfinished jobs": (unfinished_query([Platform.X]), "ix_jobs_unfinished", False),
     "the history": (history_query(person("7"), limit=20, before=None), "ix_jobs_history", True),

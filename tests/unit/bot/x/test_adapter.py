@@ -55,6 +55,19 @@ async def test_a_mention_is_answered_by_one_reply_with_the_described_grid(line: 
     (media,) = reply.media
     assert media.picture == picture(job.submission.request).grid_png
     assert media.alt_text == "A grid of 9 pictures, drawn by an AI from the words: a red cube"
+    assert not media.is_sensitive
+
+
+async def test_pictures_of_delicate_words_are_hidden_by_x_until_somebody_wants_to_see_them(
+    line: Line,
+) -> None:
+    line.ledger.is_soft = True
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a marble statue")
+        await line.time.until(lambda: line.world.replies_to(post_id))
+
+    ((media,),) = (reply.media for reply in line.world.bot_posts())
+    assert media.is_sensitive
 
 
 async def test_the_words_of_a_person_go_into_the_alt_text_and_never_into_the_reply(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from bot.jobs import UnavailableError
+from bot.jobs import ModeratedError, UnavailableError
 from bot.store.x_tables import x_attempts, x_mentions
 from bot.x.intake import MAX_LOOKS
 from tests.support.clock import NOON
@@ -67,6 +67,33 @@ async def test_a_mention_without_words_gets_one_sentence(line: Line) -> None:
 
     (reply,) = line.world.bot_posts()
     assert reply.text.startswith("The prompt is empty: say in a few words what to draw. (ref ")
+
+
+async def test_words_that_are_not_drawn_are_told_in_a_sentence_that_repeats_none_of_them(
+    line: Line,
+) -> None:
+    line.ledger.stumble = lambda _: ModeratedError("gore")
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a heap of entrails")
+        await line.time.until(lambda: line.world.replies_to(post_id))
+
+    (reply,) = line.world.bot_posts()
+    assert reply.text.partition(" (ref ")[0] == (
+        "The bot does not draw open wounds or cruelty here. Put it in other words, or describe "
+        "something else. Nothing was taken from your allowance."
+    )
+    assert line.ledger.jobs == {}
+
+
+async def test_who_asks_for_harm_gets_no_answer_that_would_show_it_to_more_people(
+    line: Line,
+) -> None:
+    line.ledger.stumble = lambda _: ModeratedError("hate", is_grave=True)
+    async with line.running():
+        line.world.mention("ada", "@imagine_bot something hateful")
+        await line.time.until(lambda: reasons(line) == [("ignored", "moderated")])
+
+    assert line.world.bot_posts() == []
 
 
 async def test_a_refusal_survives_a_restart_and_is_said_once(line: Line) -> None:

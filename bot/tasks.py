@@ -1,4 +1,4 @@
-"""The background tasks of the adapter: named, watched, ended together."""
+"""Background tasks of one owner: named, watched, ended together."""
 
 from __future__ import annotations
 
@@ -37,4 +37,4 @@ class Tasks:
     def _end(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("x task failed name=%s", task.get_name(), exc_info=error)
+            _log.error("task failed name=%s", task.get_name(), exc_info=error)
