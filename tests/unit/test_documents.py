@@ -79,6 +79,8 @@ def test_every_command_that_is_shown_can_be_run(document: str, line: str) -> Non
     ours = next((index for index, word in enumerate(words) if word in OURS), None)
     if ours is not None and words[0] not in NAMED_LIKE_OURS:
         parse(words[ours + 1 :])
+    elif setting := re.fullmatch(r"(\w+)=.*", words[0]):
+        assert setting[1].lower() in Settings.model_fields
     elif words[0] == "make":
         targets = [word for word in words[1:] if "=" not in word]
         assert targets

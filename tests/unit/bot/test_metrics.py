@@ -66,7 +66,8 @@ def observe_everything(metrics: Metrics) -> None:
     metrics.delivered(job, picture, picture_count=2, duration_s=3.0)
     metrics.failed(job, "drawing_failed")
     metrics.cancelled(job)
-    metrics.acknowledged(0.2)
+    metrics.acknowledged(0.2, is_in_time=True)
+    metrics.acknowledged(2.75, is_in_time=False)
 
 
 def test_what_becomes_of_requests_is_counted(metrics: Metrics) -> None:
@@ -84,6 +85,8 @@ def test_what_becomes_of_requests_is_counted(metrics: Metrics) -> None:
     assert told['imagine_stage_duration_seconds_count{stage="decoded"}'] == 1
     assert told['imagine_discord_acknowledgement_seconds_bucket{le="0.1"}'] == 0
     assert told['imagine_discord_acknowledgement_seconds_bucket{le="0.2"}'] == 1
+    assert told["imagine_discord_acknowledgement_seconds_count"] == 2
+    assert told["imagine_discord_unacknowledged_total"] == 1
 
 
 def test_how_things_are_is_read_from_the_vital_signs(metrics: Metrics) -> None:
