@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
     from pathlib import Path
 
-    from bot.jobs import Job, JobId, Submission
+    from bot.jobs import Job, JobId, Progress, Submission
     from engine.api import DrawEvent, Drawn, DrawRequest
 
 ALLOWANCE = 9

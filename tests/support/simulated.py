@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 import simcord
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Coroutine
     from datetime import datetime
     from pathlib import Path
+
+    from discord.http import Route
 
     from bot.discord.client import DiscordClient
     from bot.jobs import Job, Submission
@@ -86,6 +89,7 @@ class Theatre:
         self._drawing = engine or self.engine
         self._url = database_url(folder)
         self._env: simcord.Env | None = None
+        self.service: Service
 
     @property
     def env(self) -> simcord.Env:
@@ -118,7 +122,7 @@ class Theatre:
         clock, beside = Clock(), Beside()
         store = await Store.open(self._url)
         parts.push_async_callback(store.close)
-        service = Service(
+        service = self.service = Service(
             store=store,
             engine=self._drawing,
             daily_pictures=DAILY_PICTURES,
@@ -138,6 +142,8 @@ class Theatre:
 
         async def open_up() -> None:
             """What ``adapter.start`` does after the login, which is SimCord's part."""
+            _decode_paths(self.env)
+            self.env.backend.subscribers.insert(0, _say_who_installed)
             running = asyncio.create_task(beside.run(), name="beside the stage")
             parts.push_async_callback(_end, running)
             parts.push_async_callback(service.close, 5.0)
@@ -149,6 +155,27 @@ class Theatre:
 
     def _present(self) -> datetime:
         return self.env.now()
+
+
+def _say_who_installed(event: str, payload: Any) -> None:
+    """Tell the bot that the server installed it, which SimCord 3.2.1 leaves open."""
+    if event == "INTERACTION_CREATE":
+        payload["authorizing_integration_owners"] = {"0": payload.get("guild_id", "0")}
+
+
+def _decode_paths(env: simcord.Env) -> None:
+    """Decode the paths of webhooks, as servers do and SimCord 3.2.1 does not.
+
+    discord.py quotes the ``@`` of ``@original`` where the message is named by the caller.
+    """
+    wire = env._webhook_adapter  # pyright: ignore[reportPrivateUsage] # it is kept nowhere else
+    handle = wire.request
+
+    async def decoded(route: Route, *args: object, **named: object) -> object:
+        route.url = unquote(route.url)
+        return await handle(route, *args, **named)
+
+    wire.request = decoded
 
 
 async def _end(task: asyncio.Task[None]) -> None:
