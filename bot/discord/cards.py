@@ -31,7 +31,7 @@ from bot.discord.buttons.control import button, menu, row_of
 from bot.discord.buttons.ids import Press, Verb, press_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from bot.discord.buttons.control import Control
     from bot.discord.files import Upload
@@ -164,17 +164,25 @@ def caption(result: Result, shown_count: int, words: Words) -> str:
     return f"**{plain(result.prompt)}**\n-# {' · '.join(facts)}"
 
 
-def toggled(message: discord.Message, words: Words, *, is_hidden: bool) -> Layout:
-    """The same message with its pictures covered, or uncovered.
+def toggled(
+    message: discord.Message, words: Words, *, is_hidden: bool, doubted: Collection[str] = ()
+) -> Layout:
+    """The same message with its pictures covered, or uncovered but for the ``doubted`` ones.
 
     The pictures stay where they are: Discord keeps the files that an edit does not speak of,
     and knows them by their names.
+
+    Args:
+        message: As it stands.
+        words: The language of its button.
+        is_hidden: Whether the pictures are to be covered.
+        doubted: File names, without endings, of pictures that are never uncovered.
     """
     layout = ui.LayoutView.from_message(message, timeout=None)
     layout.stop()  # so that discord.py does not keep it for the message
     for item in layout.walk_children():
         if isinstance(item, ui.MediaGallery):
-            item.items = [_covered(media, is_hidden=is_hidden) for media in item.items]
+            item.items = [_covered(media, doubted, is_hidden=is_hidden) for media in item.items]
         elif isinstance(item, ui.Button):
             _turn(item, words, is_hidden=is_hidden)
     return layout
@@ -261,12 +269,14 @@ def _label(press: Press, words: Words) -> str:
     return words.say(f"button_{press.verb}")
 
 
-def _covered(item: discord.MediaGalleryItem, *, is_hidden: bool) -> discord.MediaGalleryItem:
+def _covered(
+    item: discord.MediaGalleryItem, doubted: Collection[str], *, is_hidden: bool
+) -> discord.MediaGalleryItem:
     """The picture as the message knows it, instead of by an address that Discord gave out."""
-    media = item.media
-    is_ours = media.attachment_id is not None
-    uri = f"attachment://{PurePosixPath(urlsplit(media.url).path).name}" if is_ours else media.url
-    return discord.MediaGalleryItem(uri, description=item.description, spoiler=is_hidden)
+    path = PurePosixPath(urlsplit(item.media.url).path)
+    uri = f"attachment://{path.name}" if item.media.attachment_id is not None else item.media.url
+    spoiler = is_hidden or path.stem in doubted
+    return discord.MediaGalleryItem(uri, description=item.description, spoiler=spoiler)
 
 
 def _turn(button: ui.Button[Any], words: Words, *, is_hidden: bool) -> None:

@@ -135,6 +135,16 @@ def _verdict_of(past: Past, rank: int) -> Verdict:
     return next((p.verdict for p in past.pictures if p.rank == rank), Verdict.SAFE)
 
 
+def doubted_stems(past: Past) -> frozenset[str]:
+    """Return the file names, without endings, of what stays covered whoever uncovers the rest."""
+    submission = past.job.submission
+    stem = f"imagine-{submission.request.seed}"
+    doubted = [p for p in past.pictures if submission.is_soft or p.verdict is not Verdict.SAFE]
+    singles = {f"{stem}-{picture.index + 1}" for picture in doubted}
+    enlarged = {f"{stem}-large-{picture.rank}" for picture in doubted}
+    return frozenset(singles | enlarged | ({stem} if doubted else set()))
+
+
 def alt_text(words: Words, rank: int, count: int, prompt: str) -> str:
     """Describe a picture for those who do not see it."""
     said = words.say("card_alt", rank=rank, total=count, prompt=prompt)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
 
 from bot.jobs import JobId, Person, Platform
+from engine.api import Drawn, Priority, Verdict
 from tests.support.clock import Clock
 from tests.support.discord_bot import Bot
 from tests.support.discord_scene import ALL_PERMISSIONS, MANAGE_MESSAGES
 from tests.support.discord_server import DiscordServer, Fault
+from tests.support.scripted_engine import ScriptedEngine
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
+    from engine.api import DrawEvent, DrawRequest
     from tests.support.discord_scene import Place
     from tests.support.discord_state import Interaction, Message
 
@@ -55,6 +59,22 @@ async def drawn(
 
 async def finished(interaction: Interaction) -> Message:
     return await interaction.message_when(lambda message: "Delete" in message.buttons)
+
+
+class DoubtfulEngine(ScriptedEngine):
+    """Is not sure whether the second best picture may be shown."""
+
+    async def draw(
+        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
+    ) -> AsyncGenerator[DrawEvent]:
+        async for event in super().draw(request, requester=requester, priority=priority):
+            yield _doubted(event) if isinstance(event, Drawn) else event
+
+
+def _doubted(result: Drawn) -> Drawn:
+    first, second, *others = result.pictures
+    second = replace(second, verdict=Verdict.BORDERLINE)
+    return replace(result, pictures=(first, second, *others))
 
 
 def job_of(message: Message) -> JobId:
@@ -268,6 +288,40 @@ async def test_pictures_can_be_hidden_and_shown_again(
         await server.until(lambda: "Hide" in card.buttons, 10, str)
         assert covered(card) == {False}
         assert (card.gallery, card.text) == (gallery, text)
+
+
+async def test_what_the_picture_check_doubts_stays_covered_when_the_others_are_shown(
+    server: DiscordServer, bot: Bot
+) -> None:
+    bot.engine = DoubtfulEngine()
+    async with bot.running():
+        card = await drawn(server, bot)
+        assert [item["spoiler"] for item in card.gallery_items] == [False, True, False]
+        await server.click(card, "Show")
+        await server.until(lambda: "Hide" in card.buttons, 10, str)
+        shown = [item["spoiler"] for item in card.gallery_items]
+        await server.click(card, "Hide")
+        await server.until(lambda: "Show" in card.buttons, 10, str)
+        hidden = [item["spoiler"] for item in card.gallery_items]
+        large = await (await server.click(card, "im:upscale", values=["2"])).pictures()
+
+    assert (shown, hidden) == ([False, True, False], [True] * 3)
+    assert covered(large) == {True}
+
+
+async def test_pictures_of_which_nothing_is_kept_can_be_hidden_but_not_shown(
+    server: DiscordServer, bot: Bot
+) -> None:
+    async with bot.running():
+        card = await drawn(server, bot)
+        await forget(bot)
+        await server.click(card, "Hide")
+        await server.until(lambda: "Show" in card.buttons, 10, str)
+        pressed = await server.click(card, "Show")
+        told = await pressed.followup_when()
+
+    assert told.text == GONE
+    assert covered(card) == {True}
 
 
 async def test_a_message_can_be_deleted_by_who_asked_for_it(

@@ -25,7 +25,7 @@ from bot.discord.buttons.rights import may_change
 from bot.discord.cards import toggled, upscaled_card
 from bot.discord.delivery import nonce_of
 from bot.discord.errors import ClosedError
-from bot.discord.files import DIRECT_LIMIT_BYTES, shown_upscaled, uploads_of
+from bot.discord.files import DIRECT_LIMIT_BYTES, doubted_stems, shown_upscaled, uploads_of
 from bot.discord.guests import guest_of
 from bot.discord.intake import Answer, person_of, submission_of
 from bot.discord.words import words_of
@@ -150,9 +150,9 @@ class Acts:
 
     async def fetch(self, interaction: Interaction, press: Press) -> None:
         """Put pictures into the message that could not be changed when they were done."""
-        past = await self._past(press.job_id)
-        if not may_change(interaction, past):
-            raise ToldError("button_not_yours")
+        past = await self._rightful(interaction, press.job_id)
+        if past is None:
+            raise UnknownPictureError
         if past.finished_at is None:
             raise ToldError("button_not_done")
         await self._delivery.show(await self._public(interaction), past)
@@ -160,16 +160,24 @@ class Acts:
     # -------------------------------------------------------------------------- the message
 
     async def cover(self, interaction: Interaction, press: Press) -> None:
-        """Hide the pictures of the message, or show them."""
-        await self._require_right(interaction, press.job_id)
-        address, message = await self._public(interaction), interaction.message
+        """Hide the pictures of the message, or show those that nothing speaks against."""
+        past, message = await self._rightful(interaction, press.job_id), interaction.message
+        is_hidden = bool(press.n)
+        if past is None and not is_hidden:
+            raise UnknownPictureError  # nobody knows any more which may be shown
         if message is not None:
-            layout = toggled(message, words_of(address.locale), is_hidden=bool(press.n))
+            address = await self._public(interaction)
+            layout = toggled(
+                message,
+                words_of(address.locale),
+                is_hidden=is_hidden,
+                doubted=() if past is None else doubted_stems(past),
+            )
             await self._delivery.mail.relabel(address, layout)
 
     async def delete(self, interaction: Interaction, press: Press) -> None:
         """Take the message away."""
-        await self._require_right(interaction, press.job_id)
+        await self._rightful(interaction, press.job_id)
         await self._delivery.mail.remove(address_of(interaction))
 
     async def cancel(self, interaction: Interaction, press: Press) -> None:
@@ -223,9 +231,12 @@ class Acts:
             raise UnknownPictureError
         return past
 
-    async def _require_right(self, interaction: Interaction, job_id: JobId) -> None:
-        if not may_change(interaction, await self._studio.past(job_id)):
+    async def _rightful(self, interaction: Interaction, job_id: JobId) -> Past | None:
+        """The job that a message shows, while it is kept; for those who may change the message."""
+        past = await self._studio.past(job_id)
+        if not may_change(interaction, past):
             raise ToldError("button_not_yours")
+        return past
 
     async def _require_welcome(self, interaction: Interaction) -> None:
         """Refuse what the service would refuse, for acts that do not go through it."""
