@@ -115,6 +115,13 @@ async def test_one_event_is_one_strike_however_often_it_comes(store: Store) -> N
     assert await store.people.strikes(person(), limit=9) == [strike("e1")]
 
 
+async def test_the_strike_that_blocked_blocks_once_however_often_it_comes(store: Store) -> None:
+    told = [await store.people.strike(strike(f"e{n}"), THREE_A_WEEK) for n in (0, 1, 2, 2)]
+
+    assert [until is None for until in told] == [True, True, False, True]
+    assert len(await store.house.audit(limit=9)) == 1
+
+
 async def test_strikes_of_long_ago_do_not_count(store: Store) -> None:
     for n in range(3):
         at = NOON + timedelta(days=7 * n)

@@ -302,6 +302,8 @@ async def test_records_are_kept_for_their_time_and_what_still_holds_for_longer(
     assert len(await store.people.strikes(limit=9)) == 1
     assert len(await store.people.reports(is_open=False)) == 1
 
+    assert len((await store.house.house(end)).blocks) == 2
+
     await store.purge(finished_before=None, now=end + timedelta(seconds=1))
     assert await store.people.strikes(limit=9) == []
     assert await store.people.reports(is_open=False) == []
