@@ -110,6 +110,8 @@ class Acts:
 
     async def remix(self, interaction: Interaction, press: Press, fields: dict[str, str]) -> None:
         """Ask for pictures of other words, with the options of those before."""
+        if not fields[PROMPT].strip():
+            raise ToldError("prompt_empty")
         request = await self._studio.redraw(press.job_id)
         other = replace(request, prompt=fields[PROMPT], picture_count=int(fields[COUNT]), keep=())
         await self._submit(interaction, other, press.job_id)
