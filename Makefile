@@ -45,6 +45,8 @@ bench-moderation: $(DEV_STAMP) $(WORDS_STAMP)
 
 soak: $(DEV_STAMP)
 	KILL_ROUNDS=500 $(VENV)/bin/python -m pytest -s tests/contract/test_kills.py
+	DISCORD_KILL_ROUNDS=200 $(VENV)/bin/python -m pytest -s tests/contract/test_discord_kills.py
+	LOAD_S=60 $(VENV)/bin/python -m pytest -s tests/contract/test_discord_load.py
 	HISTORIES=20000 $(VENV)/bin/python -m pytest tests/unit/bot/x/test_histories.py
 
 train: $(DEV_STAMP)
