@@ -8,11 +8,22 @@ from hypothesis import strategies as st
 
 from bot.discord import files
 from bot.discord.cards import Result
-from bot.discord.files import MAX_ALT_CHARS, Shown, alt_text, shown_of, uploads_of
+from bot.discord.files import (
+    MAX_ALT_CHARS,
+    Shown,
+    alt_text,
+    shown_again,
+    shown_of,
+    shown_upscaled,
+    uploads_of,
+)
 from bot.discord.words import words_of
-from bot.jobs import JobId
+from bot.jobs import Job, JobId, JobState
+from bot.store import KeptPicture, Past
 from engine.api import DrawRequest, SamplingOptions, Verdict
 from engine.pictures import PictureInfo, encode_png, read_info
+from tests.support.clock import NOON
+from tests.support.factories import submission
 from tests.support.scripted_engine import drawn
 
 ENGLISH = words_of("en-GB")
@@ -119,16 +130,38 @@ def test_what_is_drawn_is_shown_picture_by_picture_or_as_a_grid() -> None:
     assert grid[0].rank == files.GRID
 
 
-def test_what_the_picture_check_doubts_is_covered_in_any_case() -> None:
+def test_a_doubtful_picture_is_covered_and_so_is_a_grid_with_one() -> None:
     result = drawn(DrawRequest(prompt="a cat", picture_count=3, seed=7))
-    best, *others = result.pictures
-    doubted = replace(result, pictures=(replace(best, verdict=Verdict.BORDERLINE), *others))
+    best, second, last = result.pictures
+    second = replace(second, verdict=Verdict.BORDERLINE)
+    result = replace(result, pictures=(best, second, last))
 
-    gallery = shown_of(doubted, THREE, ENGLISH, is_covered=False)
-    (grid,) = shown_of(doubted, GRID_OF_3, ENGLISH, is_covered=False)
+    gallery = shown_of(result, THREE, ENGLISH, is_covered=False)
+    grid = shown_of(result, GRID_OF_3, ENGLISH, is_covered=False)
 
-    assert [s.is_spoiler for s in gallery] == [True, False, False]
-    assert grid.is_spoiler
+    assert [picture.is_spoiler for picture in gallery] == [False, True, False]
+    assert [picture.is_spoiler for picture in grid] == [True]
+
+
+def test_a_doubtful_picture_is_covered_when_it_is_shown_again() -> None:
+    kept = tuple(
+        KeptPicture(rank=rank, index=rank, score=0.0, verdict=verdict)
+        for rank, verdict in enumerate([Verdict.SAFE, Verdict.BORDERLINE], start=1)
+    )
+    job = Job(
+        id=JobId("j"),
+        submission=submission(),
+        state=JobState.DELIVERED,
+        attempt_count=1,
+        accepted_at=NOON,
+    )
+    past = Past(job=job, finished_at=NOON, pictures=kept)
+
+    again = shown_again(past, [LIGHT, LIGHT], ENGLISH)
+    upscaled = [shown_upscaled(past, rank, LIGHT, ENGLISH) for rank in (1, 2)]
+
+    assert [picture.is_spoiler for picture in again] == [False, True]
+    assert [picture.is_spoiler for picture in upscaled] == [False, True]
 
 
 def test_one_message_carries_ten_pictures_at_most() -> None:
