@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.discord_server import Interaction
 
-COMMAND = {"name": "imagine", "description": "Draw", "type": 1, "options": []}
+COMMAND: dict[str, Any] = {"name": "imagine", "description": "Draw", "type": 1, "options": []}
 V2 = 1 << 15
 ANSWER = "messages/@original"
 
@@ -58,12 +58,16 @@ class Client:
             for number, (name, data) in enumerate(files.items()):
                 form.add_field(f"files[{number}]", io.BytesIO(data), filename=name)
         url = f"{self.server.api_base}/{path}"
-        sent = {"json": body} if form is None else {"data": form}
+        sent: dict[str, Any] = {"json": body} if form is None else {"data": form}
         async with self._session.request(method, url, headers=headers, **sent) as response:
             text = await response.text()
-            told = json.loads(text) if text else None
+            told: dict[str, Any] = json.loads(text) if text else {}
             failed = response.status >= 400
             return response.status, told["code"] if failed else told
+
+    async def download(self, url: str) -> bytes:
+        async with self._session.get(url) as response:
+            return await response.read()
 
     async def connect(self, *, query: str = "") -> aiohttp.ClientWebSocketResponse:
         return await self._session.ws_connect(self.server.gateway_url + query)
@@ -72,7 +76,12 @@ class Client:
         self, *, token: str = TOKEN, shard: tuple[int, int] = (0, 1), query: str = ""
     ) -> aiohttp.ClientWebSocketResponse:
         gateway = await self.connect(query=query)
-        data = {"token": token, "intents": 0, "shard": list(shard), "properties": {}}
+        data: dict[str, Any] = {
+            "token": token,
+            "intents": 0,
+            "shard": list(shard),
+            "properties": {},
+        }
         assert (await self.hear(gateway))["op"] == 10
         await gateway.send_json({"op": 2, "d": data})
         return gateway
@@ -194,7 +203,8 @@ def texts(*contents: str) -> dict[str, Any]:
         },
         {"content": "a", "attachments": [{"id": 0}]},
     ],
-    ids=lambda body: json.dumps(body)[:40],
+    ids=["text", "parts", "text in all", "both kinds", "no flag", "content", "empty gallery"]
+    + ["unknown part", "nothing uploaded", "no such file"],
 )
 async def test_a_body_that_breaks_a_rule_is_refused_and_held_against_the_bot(
     server: DiscordServer, client: Client, deferred: Interaction, body: dict[str, Any]
@@ -221,8 +231,7 @@ async def test_a_file_is_on_the_cdn_afterwards(client: Client, deferred: Interac
     status, message = await client.edit(deferred, {"content": "a"}, {"a.png": b"bytes"})
 
     assert status == 200
-    async with client._session.get(message["attachments"][0]["url"]) as response:
-        assert await response.read() == b"bytes"
+    assert await client.download(message["attachments"][0]["url"]) == b"bytes"
 
 
 async def test_an_old_message_is_edited_a_few_times_only(
