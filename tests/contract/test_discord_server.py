@@ -186,26 +186,24 @@ def texts(*contents: str) -> dict[str, Any]:
     return {"flags": V2, "components": [{"type": 10, "content": each} for each in contents]}
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        texts("a" * 4_001),
-        texts(*["a"] * 41),
-        texts("a" * 2_001, "a" * 2_001),
-        {**texts("a"), "content": "both"},
-        {"components": [{"type": 10, "content": "without its flag"}]},
-        {"content": "a" * 2_001},
-        {"flags": V2, "components": [{"type": 12, "items": []}]},
-        {"flags": V2, "components": [{"type": 99}]},
-        {
-            "flags": V2,
-            "components": [{"type": 12, "items": [{"media": {"url": "attachment://b"}}]}],
-        },
-        {"content": "a", "attachments": [{"id": 0}]},
-    ],
-    ids=["text", "parts", "text in all", "both kinds", "no flag", "content", "empty gallery"]
-    + ["unknown part", "nothing uploaded", "no such file"],
-)
+BROKEN_BODIES: list[dict[str, Any]] = [
+    texts("a" * 4_001),
+    texts(*["a"] * 41),
+    texts("a" * 2_001, "a" * 2_001),
+    {**texts("a"), "content": "both"},
+    {"components": [{"type": 10, "content": "without its flag"}]},
+    {"content": "a" * 2_001},
+    {"flags": V2, "components": [{"type": 12, "items": []}]},
+    {"flags": V2, "components": [{"type": 99}]},
+    {
+        "flags": V2,
+        "components": [{"type": 12, "items": [{"media": {"url": "attachment://b"}}]}],
+    },
+    {"content": "a", "attachments": [{"id": 0}]},
+]
+
+
+@pytest.mark.parametrize("body", BROKEN_BODIES, ids=range(len(BROKEN_BODIES)))
 async def test_a_body_that_breaks_a_rule_is_refused_and_held_against_the_bot(
     server: DiscordServer, client: Client, deferred: Interaction, body: dict[str, Any]
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from playwright.async_api import BrowserType  # pyright: ignore[reportMissingImports, reportUnknownVariableType] # only here
+from simcord.preview import _capture
 
 from bot import app
 from bot.settings import Settings
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 WORDS: Final = "a red mushroom on the grass"
 SEED: Final = 7
 DRAWN_WITHIN_S: Final = 600.0
+CAPTURED_WITHIN_S: Final = 120.0
 SIZE: Final = (700, 1_000)
 
 
@@ -77,7 +79,8 @@ def _ids(result: InteractionResult) -> list[str]:
 
 
 def _use_the_chromium_of_the_system() -> None:
-    """SimCord would start a browser that playwright has downloaded."""
+    """SimCord would start a browser that playwright has downloaded, and be in a hurry."""
+    vars(_capture)["_CAPTURE_DEADLINE"] = CAPTURED_WITHIN_S
     path = shutil.which("chromium")
     assert path is not None, "install chromium (Debian: apt-get install chromium)"
     launch = cast("Any", BrowserType.launch)
