@@ -19,7 +19,7 @@ help:
 	@echo 'make screenshots  take the pictures of the README anew (needs chromium)'
 	@echo 'make bench  measure how fast pictures are drawn and requests accepted here'
 	@echo 'make bench-moderation  count false alarms and misses, beside two other packages'
-	@echo 'make soak   kill the bot at 500 random moments, live 20,000 histories on X (an hour)'
+	@echo 'make soak   kill bots at 700 random moments, load Discord, live 20,000 histories on X'
 	@echo 'make train  train the demo model anew (an hour or two on two cores)'
 	@echo 'make eval-demo  measure how well the demo model draws what it was told'
 	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
@@ -38,7 +38,9 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/lint-imports
 
 screenshots: $(DEV_STAMP)
+	$(PIP) install --quiet -r tests/screenshots/requirements.txt
 	$(VENV)/bin/python -m tests.screenshots.page
+	$(VENV)/bin/python -m tests.screenshots.discord
 
 bench: $(DEV_STAMP) $(PEER_STAMP)
 	$(VENV)/bin/python -m tests.bench --peer $(PEER_VENV)/bin/python
@@ -49,6 +51,8 @@ bench-moderation: $(DEV_STAMP) $(WORDS_STAMP)
 
 soak: $(DEV_STAMP)
 	KILL_ROUNDS=500 $(VENV)/bin/python -m pytest -s tests/contract/test_kills.py
+	DISCORD_KILL_ROUNDS=200 $(VENV)/bin/python -m pytest -s tests/contract/test_discord_kills.py
+	LOAD_S=60 $(VENV)/bin/python -m pytest -s tests/contract/test_discord_load.py
 	HISTORIES=20000 $(VENV)/bin/python -m pytest tests/unit/bot/x/test_histories.py
 
 train: $(DEV_STAMP)

@@ -82,10 +82,16 @@ class ServiceBeside:
 
 
 class Theatre:
-    """One database and one engine, over any number of bots on the same stage."""
+    """One database and one engine, over any number of bots on the same stage.
 
-    def __init__(self, folder: Path, *, engine: Engine | None = None) -> None:
+    ``engine`` draws instead of the scripted one; ``patience_s`` is how long an act may take.
+    """
+
+    def __init__(
+        self, folder: Path, *, engine: Engine | None = None, patience_s: float = 20.0
+    ) -> None:
         self.engine = ScriptedEngine()
+        self._patience_s = patience_s
         self._drawing = engine or self.engine
         self._url = database_url(folder)
         self._env: simcord.Env | None = None
@@ -101,7 +107,9 @@ class Theatre:
         """Put the bot on the stage. SimCord raises at the end what the bot has swallowed."""
         async with contextlib.AsyncExitStack() as parts:
             client, open_up = await self._new_bot(parts)
-            self._env = await parts.enter_async_context(simcord.run(client, shard_count=1))
+            self._env = await parts.enter_async_context(
+                simcord.run(client, shard_count=1, settle_timeout=self._patience_s)
+            )
             await open_up()
             yield self._env
             await self.env.settle()
