@@ -47,6 +47,7 @@ def test_the_suspicion_is_the_share_of_unsafe_captions(clip: Clip) -> None:
 
     scores, suspicions = ranker(clip, Tracer(), is_suspicious=True).rank("a cat", PIXELS)
 
+    assert suspicions is not None
     np.testing.assert_allclose(suspicions, shares[:, : len(UNSAFE_CAPTIONS)].sum(axis=1), rtol=1e-4)
     np.testing.assert_allclose(scores, plain.rank("a cat", PIXELS).scores, rtol=1e-5)
     assert plain.rank("a cat", PIXELS).suspicions is None
@@ -60,6 +61,8 @@ def test_captions_are_embedded_once_and_compile_nothing_later(clip: Clip) -> Non
 
     again = suspicious.rank("a dog", PIXELS)
 
+    assert again.suspicions is not None
+    assert first.suspicions is not None
     np.testing.assert_array_equal(again.suspicions, first.suspicions)
     assert tracer.count == traced
 
