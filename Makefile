@@ -10,12 +10,13 @@ WORDS_VENV := .venv-words
 WORDS_STAMP := $(WORDS_VENV)/.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint bench bench-moderation soak train eval-demo lock clean
+.PHONY: help run test lint screenshots bench bench-moderation soak train eval-demo lock clean
 
 help:
 	@echo 'make run    install what is needed, then run the bot and its page'
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
+	@echo 'make screenshots  take the pictures of the README anew (needs chromium)'
 	@echo 'make bench  measure how fast pictures are drawn and requests accepted here'
 	@echo 'make bench-moderation  count false alarms and misses, beside two other packages'
 	@echo 'make soak   kill the bot at 500 random moments, live 20,000 histories on X (an hour)'
@@ -35,6 +36,9 @@ lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
 	$(VENV)/bin/lint-imports
+
+screenshots: $(DEV_STAMP)
+	$(VENV)/bin/python -m tests.screenshots.page
 
 bench: $(DEV_STAMP) $(PEER_STAMP)
 	$(VENV)/bin/python -m tests.bench --peer $(PEER_VENV)/bin/python

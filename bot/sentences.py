@@ -283,8 +283,8 @@ REASONS: Final[Mapping[str, Phrase]] = {
     "reason_crashed": "The bot broke down twice while it drew this, so it has given up. "
     "Try other words or another seed. " + NOTHING_TAKEN,
     "reason_failed": "The pictures could not be drawn. Please try again. " + NOTHING_TAKEN,
-    "reason_withheld": "The pictures were drawn, but they look like some that should not be "
-    "shown, so they were withheld. Try other words or another seed. " + NOTHING_TAKEN,
+    "reason_withheld": "The pictures were drawn, but the bot takes them for ones that should not "
+    "be shown. Try other words or another seed. " + NOTHING_TAKEN,
     "reason_invalid": "{told}",
     "reason_checkpoint": "The bot cannot draw at the moment because its model is not usable. "
     "Its admin finds the reason in the log. " + NOTHING_TAKEN,

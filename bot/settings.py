@@ -425,7 +425,11 @@ class Settings(BaseSettings):
         return value.upper() if isinstance(value, str) else value
 
     @field_validator(
-        *("engine_devices", "engine_dtype", "picture_check", "moderation", "x_moderation"),
+        "engine_devices",
+        "engine_dtype",
+        "moderation",
+        "picture_check",
+        "x_moderation",
         mode="before",
     )
     @classmethod

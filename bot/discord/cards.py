@@ -78,6 +78,7 @@ def result_of(job: Job, drawn: Drawn, *, as_grid: bool) -> Result:
         prompt=job.submission.request.prompt,
         seed=drawn.seed,
         picture_count=len(drawn.pictures),
+        withheld_count=drawn.withheld_count,
         model=drawn.model,
         drawn_in_s=math.ceil(timings.decoded_s + timings.rendered_s),
         as_grid=as_grid,

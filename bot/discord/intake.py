@@ -10,7 +10,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
 import discord
 
@@ -44,6 +44,21 @@ class Answer(Enum):
     """A new message for nobody but the person."""
     CHANGE = auto()
     """A change of the message whose button was pressed; nothing is seen until then."""
+
+
+class Hearer(Protocol):
+    """Hears how long Discord waited for a sign of life: ``bot.metrics``."""
+
+    def acknowledged(self, duration_s: float, *, is_in_time: bool) -> None:
+        """An interaction was acknowledged, or Discord gave up on it, so long after it came."""
+        ...
+
+
+class Unheard:
+    """A ``Hearer`` where nobody wants to know."""
+
+    def acknowledged(self, duration_s: float, *, is_in_time: bool) -> None:
+        """Forget it."""
 
 
 def submission_of(
@@ -91,6 +106,18 @@ async def open_dialog(interaction: discord.Interaction[Any], dialog: discord.ui.
 
 
 async def _in_time(
+    interaction: discord.Interaction[Any], attempt: Callable[[], Awaitable[object]]
+) -> bool:
+    loop = asyncio.get_running_loop()
+    begun_s, is_in_time = loop.time(), False
+    try:
+        is_in_time = await _tried(interaction, attempt)
+    finally:
+        interaction.client.heard.acknowledged(loop.time() - begun_s, is_in_time=is_in_time)
+    return is_in_time
+
+
+async def _tried(
     interaction: discord.Interaction[Any], attempt: Callable[[], Awaitable[object]]
 ) -> bool:
     try:

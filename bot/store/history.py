@@ -37,7 +37,7 @@ class KeptPicture:
         rank: From 1, the best.
         index: Which of the request's candidates it is.
         score: CLIP's logit.
-        verdict: Whether it may be shown openly: who paints it again does not look anew.
+        verdict: Whether it may be shown openly, also when it is painted again.
     """
 
     rank: int
@@ -85,8 +85,8 @@ async def keep(connection: AsyncConnection, job_id: JobId, drawn: Sequence[Pictu
                 "rank": rank,
                 "candidate": picture.index,
                 "score": picture.score,
-                "verdict": picture.verdict,
                 "tokens": packed(picture.tokens),
+                "verdict": picture.verdict,
             }
             for rank, picture in enumerate(drawn, start=1)
         ]
@@ -105,7 +105,10 @@ async def with_pictures(connection: AsyncConnection, rows: Sequence[Row[Any]]) -
     """These rows of jobs, with what was delivered of each."""
     kept: dict[str, list[KeptPicture]] = {row.id: [] for row in rows}
     for row in await connection.execute(pictures_query(list(kept))):
-        kept[row.job_id].append(_kept(row))
+        picture = KeptPicture(
+            rank=row.rank, index=row.candidate, score=row.score, verdict=Verdict(row.verdict)
+        )
+        kept[row.job_id].append(picture)
     return [
         Past(job=job_of(row), finished_at=row.finished_at, pictures=tuple(kept[row.id]))
         for row in rows
@@ -170,13 +173,7 @@ def history_query(person: Person, *, limit: int, before: JobId | None) -> Select
     return query.where(age < mark)
 
 
-def _kept(row: Row[Any]) -> KeptPicture:
-    return KeptPicture(
-        rank=row.rank, index=row.candidate, score=row.score, verdict=Verdict(row.verdict)
-    )
-
-
-def pictures_query(job_ids: Sequence[str]) -> Select[Any, Any, Any, Any]:
+def pictures_query(job_ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
     """The pictures of these jobs, best first."""
     return (
         select(

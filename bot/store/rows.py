@@ -130,6 +130,7 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "channel": submission.channel,
         "origin": submission.origin,
         "is_soft": submission.is_soft,
+        "strict": request.strict,
     }
 
 

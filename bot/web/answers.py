@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from aiohttp.typedefs import Handler, Middleware
+
     from bot.jobs import Json
-    from bot.web.guard import Handler, Middleware
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,7 @@ from aiohttp import hdrs, web
 from bot import sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-    Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
+    from aiohttp.typedefs import Handler, Middleware
 
 _SAFE_METHODS: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
@@ -53,8 +50,13 @@ def guard(*, is_any_host_ours: bool) -> Middleware:
 
 
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """Forbid the browser everything that the page does not need."""
+    """Forbid the browser everything that the page does not need.
+
+    What says nothing of it is looked at again each time: after an upgrade no page runs on the
+    scripts of the last version.
+    """
     response.headers.update(_HEADERS)
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-cache")
 
 
 def refusal(sentence: str, status: int) -> web.Response:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from bot.web.guard import Handler
+    from aiohttp.typedefs import Handler
+
     from bot.web.sessions import Passwords
 
 log = logging.getLogger(__name__)

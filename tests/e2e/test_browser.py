@@ -10,7 +10,7 @@ import pytest
 
 from bot.web.sessions import Passwords
 from engine.api import DrawingFailedError
-from tests.support.browser import ABSENT, PROGRAM, chromium, tab
+from tests.support.browser import ABSENT, GALLERY_IS_THERE, PROGRAM, chromium, tab
 from tests.support.page import serving
 from tests.support.scripted_engine import ScriptedEngine
 
@@ -61,8 +61,8 @@ async def browsing(
 
 async def ask(browser: Tab, words: str, *, count: int = 9) -> None:
     """Fill in the form and send it with the keyboard."""
-    await browser.evaluate("document.querySelector('#prompt').select()")
     await browser.click("#prompt")
+    await browser.evaluate("document.querySelector('#prompt').select()")
     await browser.type(words)
     await browser.evaluate(
         f"document.querySelector('#count').value = {count};"
@@ -145,14 +145,14 @@ async def test_a_picture_is_looked_at_and_turned_by_keyboard_alone(
         await browser.evaluate("document.querySelectorAll('button.open')[1].focus()")
 
         await browser.press("Enter")
-        await browser.until_text("#viewer-title", "No. 2, 2 of 3")
+        await browser.until_text("#viewer-title", "No. 2 of 3")
         await browser.press("ArrowRight")
-        assert await browser.text("#viewer-title") == "No. 3, 3 of 3"
+        assert await browser.text("#viewer-title") == "No. 3 of 3"
         await browser.press("ArrowRight")
-        assert await browser.text("#viewer-title") == "No. 3, 3 of 3"
+        assert await browser.text("#viewer-title") == "No. 3 of 3"
         await browser.press("ArrowLeft")
         await browser.press("ArrowLeft")
-        assert await browser.text("#viewer-title") == "Best match, 1 of 3"
+        assert await browser.text("#viewer-title") == "Best match of 3"
         assert await browser.nameless() == []
         await browser.until_text("#viewer-facts", await facts_of_best(browser, "16 × 16"))
         await browser.press("Escape")
@@ -165,7 +165,7 @@ async def test_a_picture_is_looked_at_and_turned_by_keyboard_alone(
 
 async def facts_of_best(browser: Tab, size: str) -> str:
     seed = (await browser.text("#facts")).split()[1]
-    return f"Score 0.0 · {size} pixels · seed {seed}"
+    return f"Score 0.0 · seed {seed} · {size} px"
 
 
 async def test_a_picture_is_enlarged_and_saved_in_both_kinds(devtools: str, tmp_path: Path) -> None:
@@ -202,21 +202,47 @@ async def test_variations_and_redrawings_lead_on_and_the_way_back_works(
         first = await browser.evaluate("location.pathname")
         await browser.click("button.open")
         await browser.click("#variations")
-        await browser.until(f"location.pathname !== '{first}'")
-        await browser.until_text("#status", "2 pictures, the best match first.")
+        await browser.until(f"location.pathname !== '{first}' && {GALLERY_IS_THERE}")
         assert not await browser.is_shown("#viewer")
         assert await browser.focused() == "job-prompt"
         assert await browser.evaluate("document.querySelector('#origin a').pathname") == first
         assert page.engine.requests[1].keep
 
         await browser.click("#again")
-        await browser.until("document.querySelector('#status').innerText.startsWith('2 pic')")
         await browser.until_text("#allowance", "94 pictures left today")
 
         await browser.evaluate("history.go(-2)")
-        await browser.until(f"location.pathname === '{first}'")
-        await browser.until_text("#status", "2 pictures, the best match first.")
-        await browser.until("document.querySelector('#origin').hidden")
+        await browser.until(f"location.pathname === '{first}' && {GALLERY_IS_THERE}")
+        assert not await browser.is_shown("#origin")
+
+
+async def test_pictures_that_may_not_be_for_everybody_are_uncovered_on_demand(
+    devtools: str, tmp_path: Path
+) -> None:
+    covered = "document.querySelectorAll('.covered').length"
+    async with browsing(devtools, tmp_path) as (_, browser):
+        await drawn(browser, "a delicate cube", count=3)
+        assert await browser.evaluate(covered) == 3
+        label = "document.querySelector('button.open').ariaLabel"
+        assert await browser.evaluate(label) == "Picture 1: May not be for everybody. Show"
+
+        await browser.click("button.open")
+        assert await browser.evaluate(covered) == 2
+        assert not await browser.is_shown("#viewer")
+
+        await browser.click("button.open")
+        await browser.until("document.querySelector('#viewer').open")
+        assert not await browser.is_shown("#uncover")
+        await browser.press("ArrowRight")
+        await browser.click("#uncover")
+        assert not await browser.is_shown("#uncover")
+        assert await browser.evaluate(covered) == 1
+        await browser.press("ArrowRight")
+        assert await browser.is_shown("#uncover")
+        await browser.press("Escape")
+        await browser.click("a[href='/history']")
+        await browser.until("document.querySelector('#history img')")
+        assert not await browser.is_shown("#history .covered-picture")
 
 
 async def test_a_job_is_given_up_while_it_waits(devtools: str, tmp_path: Path) -> None:
@@ -368,25 +394,18 @@ async def test_a_lost_connection_is_told_and_comes_back_by_itself(
 ) -> None:
     engine = ScriptedEngine()
     engine.open.clear()
-    async with browsing(devtools, tmp_path, engine) as (page, browser):
-        await ask(browser, "a green cube", count=2)
-        await browser.until_text("#status", "Drawing")
-        job = await browser.evaluate("location.pathname.split('/').at(-1)")
-        await browser.go_offline()
-        await browser.evaluate("location.hash = '#'")  # stays: nothing is loaded
-        page.adapter._board.close()  # ends the stream, as a dying process would
+    async with tab(devtools) as browser:
+        async with serving(tmp_path, engine) as page:
+            await browser.go(page.adapter.url)
+            await ask(browser, "a green cube", count=2)
+            await browser.until_text("#status", "Drawing")
+            number = int(page.adapter.url.rpartition(":")[2])
 
         await browser.until_text(
             "#status", "The connection is interrupted; waiting for the bot to come back…"
         )
-        page.adapter._board._is_closed = False  # and there is the next process
-        engine.open.set()
-        await page.rest()
-        await browser.go_offline(is_offline=False)
-
-        await browser.until_text("#status", "2 pictures, the best match first.")
-        assert await browser.evaluate("location.pathname") == f"/jobs/{job}"
-        browser.troubles.clear()  # the browser tells of each try
+        async with serving(tmp_path, ScriptedEngine(), number=number):
+            await browser.until_text("#status", "2 pictures, the best match first.")
 
 
 async def test_an_unknown_job_is_told_and_the_page_is_ready(devtools: str, tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from tests.support.browser import ABSENT, GALLERY_IS_THERE, PROGRAM, chromium, tab
 from tests.support.looks import border, decoded, middle, strongest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.bot_process import BotProcess
 
 pytestmark = pytest.mark.timeout(600)
@@ -52,7 +55,7 @@ async def test_a_sentence_becomes_pictures_and_the_allowance_survives_a_restart(
     running_bot: BotProcess,
 ) -> None:
     """One story, because each step needs what the one before it left behind."""
-    async with visitor(running_bot, "127.0.0.1") as page:
+    async with visitor(running_bot, "127.0.0.3") as page:
         assert b"What shall I draw?" in await fetch(page, "/")
 
         status, accepted = await ask(page, prompt="a red circle on a blue background", pictures=9)
@@ -76,6 +79,39 @@ async def test_a_sentence_becomes_pictures_and_the_allowance_survives_a_restart(
         assert SOLD_OUT.fullmatch(refused["error"]), refused
         assert await fetch(page, done["grid"])
         assert json.loads(await fetch(page, f"/api/jobs/{accepted['job_id']}")) == done
+
+
+@pytest.mark.skipif(PROGRAM is None, reason=ABSENT)
+async def test_in_a_real_browser_pictures_are_drawn_enlarged_and_varied(
+    running_bot: BotProcess, tmp_path: Path
+) -> None:
+    with chromium(tmp_path) as devtools:
+        async with tab(devtools) as browser, visitor(running_bot, "127.0.0.1") as page:
+            await browser.go(running_bot.base_url)
+            await browser.evaluate("document.querySelector('#count').value = 3")
+            await browser.type("a red circle on a blue background")
+            await browser.press("Enter")
+            await browser.until_text("#status", "3 pictures, the best match first.", limit_s=120)
+
+            await browser.click("button.open")
+            await browser.click("#enlarge")
+            await browser.until("document.querySelector('#viewer-picture').naturalWidth === 512")
+            url = await browser.evaluate(
+                "new URL(document.querySelector('#save-png').href).pathname"
+            )
+            large = decoded(await fetch(page, url))
+            assert (large.size, strongest(middle(large))) == ((512, 512), "red")
+
+            first = await browser.evaluate("location.pathname")
+            await browser.click("#variations")
+            await browser.until(f"location.pathname !== '{first}'")
+            await browser.until(GALLERY_IS_THERE, limit_s=120)
+            job = await browser.evaluate("location.pathname.split('/').at(-1)")
+            varied = json.loads(await fetch(page, f"/api/jobs/{job}"))
+            assert varied["origin"] == first.removeprefix("/jobs/")
+            best = decoded(await fetch(page, varied["pictures"][0]["url"]))
+            assert strongest(border(best)) == "blue"
+            assert browser.troubles == []
 
 
 async def test_a_job_that_a_killed_process_left_is_finished_by_the_next(

@@ -236,15 +236,6 @@ class Tab:
             "document.activeElement.id || document.activeElement.innerText.trim()"
         )
 
-    async def go_offline(self, *, is_offline: bool = True) -> None:
-        await self.send(
-            "Network.emulateNetworkConditions",
-            offline=is_offline,
-            latency=0,
-            downloadThroughput=-1,
-            uploadThroughput=-1,
-        )
-
     async def picture(self, path: Path) -> None:
         """Take a picture of the whole page, not only of what the window shows."""
         size = (await self.send("Page.getLayoutMetrics"))["cssContentSize"]
@@ -280,6 +271,12 @@ class Tab:
 
 def _words(details: dict[str, Any]) -> str:
     return str(details.get("exception", {}).get("description") or details["text"])
+
+
+GALLERY_IS_THERE: Final = (
+    "document.querySelector('#pictures').dataset.holds === location.pathname.split('/').at(-1)"
+)
+"""Whether the page shows the pictures of the job that its address names."""
 
 
 @asynccontextmanager

@@ -4,9 +4,11 @@ import { get, post, toLogin } from "./api.js";
 import {
   altText, busy, byId, complain, fileName, isBusy, pictures, rankText, timeLeft,
 } from "./words.js";
+import { COVERED, isCovered, uncover } from "./covers.js";
 import { openViewer } from "./viewer.js";
 
 const LOST = "The connection is interrupted; waiting for the bot to come back…";
+const BLANK = 235;
 const GONE = "This picture cannot be shown any more.";
 
 let shown = null; // the view on the page
@@ -14,6 +16,7 @@ let events = null; // the stream of the job that is followed
 let retry = null; // the timer of the next try, where the browser has given up
 let ready = null; // when the pictures come, by our own clock in ms
 let ticking = null;
+let covers = []; // cover or uncover each picture of the gallery
 let onEnd = () => {};
 
 export const shownView = () => shown;
@@ -98,12 +101,17 @@ function status(view) {
     case "drawing":
       return "Drawing"; // said once; the steps are shown beside it and not read out
     case "done":
-      return view.pictures.length > 1
-        ? `${pictures(view.pictures.length)}, the best match first.`
-        : "1 picture.";
+      return drawn(view);
     default:
       return view.state === "failed" ? "" : view.sentence;
   }
+}
+
+function drawn(view) {
+  const count = view.pictures.length;
+  const there = count > 1 ? `${pictures(count)}, the best match first.` : "1 picture.";
+  if (!view.withheld_count) return there;
+  return `${there} ${pictures(view.withheld_count)} withheld: not fit to be shown.`;
 }
 
 // --- percent and time left --------------------------------------------------------------
@@ -161,15 +169,30 @@ function paint(place, sheet, view, index) {
   const { rows, columns, gutter_px: gutter } = view.preview;
   const width = (sheet.naturalWidth - (columns - 1) * gutter) / columns;
   const height = (sheet.naturalHeight - (rows - 1) * gutter) / rows;
+  if (Math.min(width, height) < 1) return;
   const row = Math.floor(index / columns);
   const emptyCount = Math.max(0, (row + 1) * columns - view.picture_count);
   const left = ((index % columns) + emptyCount / 2) * (width + gutter);
   const top = row * (height + gutter);
   const box = place.querySelector(".open");
   const canvas = box.querySelector("canvas") ?? box.appendChild(document.createElement("canvas"));
-  canvas.width = width;
-  canvas.height = height;
-  canvas.getContext("2d").drawImage(sheet, left, top, width, height, 0, 0, width, height);
+  canvas.width = Math.round(width);
+  canvas.height = Math.round(height);
+  const pen = canvas.getContext("2d");
+  pen.drawImage(sheet, left, top, width, height, 0, 0, canvas.width, canvas.height);
+  uncoverBlank(pen, canvas);
+}
+
+// What is not drawn yet is a light grey in the sheet (engine/rendering.py); here it is nothing,
+// so that the place shows through, in the dark as well.
+function uncoverBlank(pen, { width, height }) {
+  const image = pen.getImageData(0, 0, width, height);
+  const bytes = image.data;
+  for (let at = 0; at < bytes.length; at += 4) {
+    const isBlank = [0, 1, 2].every((channel) => Math.abs(bytes[at + channel] - BLANK) <= 5);
+    if (isBlank) bytes[at + 3] = 0;
+  }
+  pen.putImageData(image, 0, 0);
 }
 
 // --- the pictures -----------------------------------------------------------------------
@@ -179,6 +202,7 @@ function showPictures(view) {
   layOut(list, view.pictures.length, view.job_id);
   delete list.dataset.preview;
   list.removeAttribute("aria-hidden");
+  covers = [];
   list.replaceChildren(...view.pictures.map((picture) => figure(view, picture)));
   byId("grid").href = view.grid;
   byId("grid").hidden = view.pictures.length < 2;
@@ -207,7 +231,14 @@ function figure(view, picture) {
     open.dataset.gone = GONE;
   };
   image.src = picture.url;
-  open.addEventListener("click", () => openViewer(view, picture.rank));
+  covers.push(() => cover(item, open, picture));
+  cover(item, open, picture);
+  open.addEventListener("click", () => {
+    if (isCovered(picture)) {
+      uncover(picture);
+      cover(item, open, picture);
+    } else openViewer(view, picture.rank, () => covers.forEach((again) => again()));
+  });
   item.querySelector(".rank").textContent = rankText(picture.rank);
   item.querySelector(".score").textContent = `score ${picture.score.toFixed(1)}`;
   const save = item.querySelector(".save");
@@ -216,6 +247,14 @@ function figure(view, picture) {
   save.textContent = "Save";
   save.setAttribute("aria-label", `Save picture ${picture.rank}`);
   return item;
+}
+
+function cover(item, open, picture) {
+  const isHidden = isCovered(picture);
+  item.classList.toggle("covered", isHidden);
+  if (!isHidden) return void open.removeAttribute("aria-label");
+  open.dataset.covered = `${COVERED}. Show`;
+  open.setAttribute("aria-label", `Picture ${picture.rank}: ${open.dataset.covered}`);
 }
 
 function finish(view) {

@@ -135,7 +135,7 @@ function showAddress() {
   byId("examples").hidden = Boolean(job);
   document.title = isHistory() ? "History · imagine" : "imagine";
   for (const link of document.querySelectorAll(".bar nav a")) {
-    const isHere = link.pathname === location.pathname;
+    const isHere = (link.pathname === "/history") === isHistory() && link.id !== "admin";
     if (isHere) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }

@@ -18,6 +18,9 @@ export const altText = (view, rank) => `${view.prompt}, picture ${rank} of ${vie
 
 export const rankText = (rank) => (rank === 1 ? "Best match" : `No. ${rank}`);
 
+export const placeText = (rank, count) =>
+  rank === 1 ? `Best match of ${count}` : `No. ${rank} of ${count}`;
+
 export function when(isoTime) {
   if (!isoTime) return "";
   const format = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };

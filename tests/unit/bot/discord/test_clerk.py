@@ -52,6 +52,7 @@ class AnInteraction:
         self.expires_at = Clock()()
         self.context = app_commands.AppCommandContext(guild=True)
         self.response = self
+        self.extras: dict[str, Any] = {}
         self.deferred: list[dict[str, Any]] = []
         self.said = ""
 

@@ -169,16 +169,16 @@ def test_without_a_style_that_there_is_a_prompt_stays_as_it_is(style: str | None
 
 def test_settings_change_what_is_named_and_nothing_else() -> None:
     before = Profile(picture_count=3, style="oil", language="de", may_dm=True)
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("pictures", "style", "language", "direct_messages", "spoiler")
-    )
 
-    assert changed(before, **nothing) == before
-    assert changed(before, **{**nothing, "style": "none", "language": "auto"}) == Profile(
-        picture_count=3, may_dm=True
-    )
-    assert changed(before, **{**nothing, "direct_messages": False, "spoiler": True}) == Profile(
-        picture_count=3, style="oil", language="de", spoiler=True
+    def after(**chosen: Any) -> Profile:
+        names = ("pictures", "style", "language", "direct_messages", "spoiler")
+        every: Any = dict.fromkeys(names) | chosen
+        return changed(before, **every)
+
+    assert after() == before
+    assert after(style="none", language="auto") == Profile(picture_count=3, may_dm=True)
+    assert after(direct_messages=False, spoiler=True, pictures=1) == Profile(
+        picture_count=1, style="oil", language="de", spoiler=True
     )
 
 

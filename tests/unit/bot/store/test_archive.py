@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bot.jobs import JobId, JobState, Platform
 from bot.store.archive import QueueView
-from bot.store.history import KeptTokens
+from bot.store.history import KeptPicture, KeptTokens
 from bot.store.house import CommunityStats
 from engine.api import Picture, Verdict
 from tests.support.clock import NOON
@@ -27,7 +27,7 @@ async def deliver(
     job = await store.accept(wanted, now=at)
     await store.begin_drawing(job.id)
     await store.begin_delivery(job.id)
-    picture = Picture(png=b"", score=1.5, index=2, tokens=(7, 8, 9))
+    picture = Picture(png=b"", score=1.5, index=2, tokens=(7, 8, 9), verdict=Verdict.BORDERLINE)
     return await store.settle(job.id, now=at, pictures=[picture], delivered_count=arrived_count)
 
 
@@ -35,7 +35,12 @@ async def test_a_job_of_the_past_is_told_with_all_that_was_asked_and_delivered(
     store: Store,
 ) -> None:
     wanted = submission(
-        community="guild", channel="art", origin=JobId("first"), is_soft=True, keep=(1, 2)
+        community="guild",
+        channel="art",
+        origin=JobId("first"),
+        is_soft=True,
+        strict=True,
+        keep=(1, 2),
     )
     wanted = replace(wanted, request=replace(wanted.request, strict=True))
     job = await deliver(store, wanted)
@@ -45,9 +50,7 @@ async def test_a_job_of_the_past_is_told_with_all_that_was_asked_and_delivered(
     assert past is not None
     assert past.job.submission == wanted
     assert past.finished_at == NOON
-    assert [(picture.rank, picture.index, picture.score) for picture in past.pictures] == [
-        (1, 2, 1.5)
-    ]
+    assert past.pictures == (KeptPicture(rank=1, index=2, score=1.5, verdict=Verdict.BORDERLINE),)
     assert await store.archive.past(JobId("nobody")) is None
 
 
