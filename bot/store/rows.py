@@ -130,7 +130,6 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "channel": submission.channel,
         "origin": submission.origin,
         "is_soft": submission.is_soft,
-        "strict": request.strict,
     }
 
 
