@@ -22,7 +22,8 @@ STOP_WITHIN_S = 40.0
 _LOOK_EVERY_S = 0.1
 
 _OURS = (
-    *("DISCORD_", "X_", "ENGINE_", "WEB_", "DATA_", "DATABASE_", "LOG_", "DAILY_", "BURST_"),
+    *("DISCORD_", "X_", "ENGINE_", "PICTURE_", "WEB_", "DATA_", "DATABASE_", "LOG_", "DAILY_"),
+    "BURST_",
     *("COMMUNITY_", "BOT_", "JOBS_", "HISTORY_", "WORKER_", "TIERS"),
 )
 

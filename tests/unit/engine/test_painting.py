@@ -61,6 +61,8 @@ def test_captions_are_embedded_once_and_compile_nothing_later(clip: Clip) -> Non
 
     again = suspicious.rank("a dog", PIXELS)
 
+    assert again.suspicions is not None
+    assert first.suspicions is not None
     np.testing.assert_array_equal(again.suspicions, first.suspicions)
     assert tracer.count == traced
 
