@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
 ADMIN_NO_OBJECT: Final = "The request must be a JSON object."
 ADMIN_PAUSED: Final = "Paused: nothing is accepted. What was accepted before is still drawn."
@@ -22,9 +23,14 @@ def admin_no_platform(platforms: Iterable[str]) -> str:
     return f"The platform must be one of {', '.join(platforms)}."
 
 
-def admin_blocked(platform: str, person: str, until: str | None = None) -> str:
+def moment(of: datetime) -> str:
+    """Tell a moment to the minute: 2026-06-09 15:00 UTC."""
+    return f"{of:%Y-%m-%d %H:%M} UTC"
+
+
+def admin_blocked(platform: str, person: str, until: datetime | None) -> str:
     """Say that a block holds."""
-    end = "until it is lifted" if until is None else f"until {until}"
+    end = "until it is lifted" if until is None else f"until {moment(until)}"
     return f"{platform}/{person} is blocked {end}."
 
 

@@ -484,7 +484,7 @@ def _build_adapters(
     monitor: Monitor,
 ) -> _Adapters:
     service, store = core.service, core.store
-    discord = configs.discord and _discord_adapter(configs.discord, core, clock)
+    discord = configs.discord and _discord_adapter(configs.discord, core, monitor, clock)
     x = configs.x and XAdapter(configs.x, service, store, store.x, clock=clock)
 
     def waiting_for() -> list[str]:
@@ -544,7 +544,7 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
 
 
 def _discord_adapter(
-    config: DiscordConfig, core: Core, clock: Callable[[], datetime]
+    config: DiscordConfig, core: Core, monitor: Monitor, clock: Callable[[], datetime]
 ) -> DiscordAdapter:
     return DiscordAdapter(
         config,
@@ -552,6 +552,7 @@ def _discord_adapter(
         cursors=core.store,
         studio=core.studio,
         desk=core.desk,
+        heard=monitor.metrics,
         clock=clock,
     )
 

@@ -47,7 +47,7 @@ def look_at_weights(checkpoint: Path, data_dir: Path) -> str:
     return f"{name}, {sentences.in_units(size_bytes)}"
 
 
-def look_at_disk(data_dir: Path) -> str:
+def look_at_disk(data_dir: Path, *, least_bytes: int = LEAST_FREE_BYTES) -> str:
     """Tell how much room the data folder has.
 
     Raises:
@@ -55,7 +55,7 @@ def look_at_disk(data_dir: Path) -> str:
         OSError: It cannot be asked.
     """
     free_bytes = shutil.disk_usage(data_dir).free
-    if free_bytes < LEAST_FREE_BYTES:
+    if free_bytes < least_bytes:
         raise CheckError(sentences.disk_nearly_full(str(data_dir), free_bytes))
     return sentences.disk_has_room(str(data_dir), free_bytes)
 

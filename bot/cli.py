@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after ``imagine``; by default those of this process.
     """
     try:
-        return app(arguments, standalone_mode=False) or 0
+        return app(arguments, standalone_mode=False, prog_name="imagine") or 0
     except _USAGE_ERROR as error:
         return complain(_usage(error), ASKED_WRONGLY)
     except (SettingsError, InvalidRequestError, InvalidRuleError, OutputError) as error:
@@ -137,14 +137,16 @@ def draw(
 
 @app.command()
 def check() -> int:
-    """See whether everything is usable: one line each; the exit status is 1 if one is not.
+    """See whether everything here is usable, one line each.
 
-    Looks at settings, database, weights, device, the token and install link of Discord, the
-    account on X (about a cent), disk and clock. Changes and posts nothing.
+    The exit status is 1 if something is not. Looks at settings, database (and brings it up to
+    date), weights, device, the token and install link of Discord, the account on X (for about
+    a cent), disk and clock. Posts nothing.
     """
     from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
 
     settings = read_settings()
+    telemetry.configure_logging("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")
     out.print("settings  ok")
     looks: dict[str, Callable[[], object]] = {
         "database": lambda: asyncio.run(parts.check_database(settings)),
@@ -171,7 +173,7 @@ def fetch(
         Path | None, typer.Option(help="The folder to fill; by default one in DATA_DIR.")
     ] = None,
 ) -> int:
-    """Fetch real weights, or what of them is not here yet, and verify them."""
+    """Fetch real weights, as far as they are not here, and verify them."""
     settings = read_settings()
     try:
         value = checkpoints.fetch(source, to, data_dir=settings.data_dir, console=err)
@@ -289,4 +291,5 @@ def _sentence(error: Exception) -> str:
 
 def _usage(error: Exception) -> str:
     what: str = cast("Any", error).format_message()
-    return f"{what.rstrip('.')}. Try imagine --help, or imagine draw --help."
+    end = "" if what.endswith("?") else "."
+    return f"{what.rstrip('.')}{end} Try imagine --help, or imagine draw --help."

@@ -104,6 +104,11 @@ class Metrics:
             buckets=ACKNOWLEDGEMENT_BUCKETS_S,
             registry=registry,
         )
+        self._unacknowledged = Counter(
+            "imagine_discord_unacknowledged",
+            "Interactions that Discord let go before they were acknowledged.",
+            registry=registry,
+        )
         self._readings = _Readings()
         registry.register(self._readings)
 
@@ -115,9 +120,11 @@ class Metrics:
         self._readings.vitals = vitals
         return generate_latest(self._registry)
 
-    def acknowledged(self, duration_s: float) -> None:
-        """Note how long Discord waited for a sign of life."""
+    def acknowledged(self, duration_s: float, *, is_in_time: bool) -> None:
+        """Note how long Discord waited for a sign of life, and whether it came in time."""
         self._acknowledgement.observe(duration_s)
+        if not is_in_time:
+            self._unacknowledged.inc()
 
     def accepted(self, job: Job) -> None:
         """See ``Observer``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from prometheus_client import CollectorRegistry
 
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.clock import Clock
-    from bot.vitals import Vitals, VitalsReader
+    from bot.vitals import Vitals
 
 LOOK_EVERY_S: Final = 15.0
 LOOKS_PER_SAVE: Final = 20
 
 _log = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """Sees how everything is: ``bot.vitals.VitalsReader``."""
+
+    async def read(self) -> Vitals:
+        """Look at everything."""
+        ...
 
 
 class Monitor:
@@ -50,13 +58,13 @@ class Monitor:
         self.observer = Observers([self.metrics, self.minutes])
         self._history = history
         self._sleep = sleep
-        self._reader: VitalsReader | None = None
+        self._reader: Reader | None = None
         self._task: asyncio.Task[None] | None = None
 
     def __repr__(self) -> str:
         return f"<Monitor {self.minutes!r}>"
 
-    def start(self, reader: VitalsReader) -> None:
+    def start(self, reader: Reader) -> None:
         """Look again and again in the background."""
         self._reader = reader
         self._task = asyncio.create_task(self._look_forever(), name="monitor")

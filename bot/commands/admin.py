@@ -22,16 +22,16 @@ from bot.jobs import InvalidRuleError, JobId, Person, Platform, Scope
 from bot.settings import read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bot.desk import CommunityRules, Desk
     from bot.store import Limits, Rules, Store
-    from bot.store.overview import Span
+    from bot.store.overview import Load, Span
 
     T = TypeVar("T")
 
 admin = typer.Typer(
-    help="Run the bot: who waits, who is blocked, what is allowed, what is kept.",
+    help="See and decide who waits, who is blocked, what is kept.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -52,19 +52,15 @@ def stats(
 ) -> int:
     """Count requests and pictures of the last day, and who waits now."""
 
-    async def look(store: Store, desk: Desk) -> tuple[Any, Span, bool]:
+    async def look(store: Store, desk: Desk) -> tuple[Sequence[Load], Span, bool]:
         moment = utc_now() - timedelta(hours=hours)
         overview = store.overview
         return await overview.loads(), await overview.since(moment), await desk.is_paused()
 
     loads, span, is_paused = _at_desk(look)
     if as_json:
-        whole = {"is_paused": is_paused, "hours": hours, **_span_json(span), "waiting": [
-            {"platform": load.platform, "state": load.state, "requests": load.job_count,
-             "pictures": load.picture_count, "oldest_at": load.oldest_at.isoformat()}
-            for load in loads
-        ]}  # fmt: skip
-        out.print(json.dumps(whole), markup=False)
+        whole = {"is_paused": is_paused, "hours": hours, **_span_json(span)}
+        out.print(json.dumps({**whole, "waiting": _loads_json(loads)}), markup=False)
         return 0
     say(sentences.ADMIN_PAUSED if is_paused else sentences.ADMIN_IS_OPEN)
     out.print()
@@ -79,7 +75,13 @@ def stats(
     show_table(
         ("waiting now", "state", "requests", "pictures", "oldest since"),
         [
-            (each.platform, each.state, each.job_count, each.picture_count, _moment(each.oldest_at))
+            (
+                each.platform,
+                each.state,
+                each.job_count,
+                each.picture_count,
+                sentences.moment(each.oldest_at),
+            )
             for each in loads
         ],
         numbers=("requests", "pictures"),
@@ -158,11 +160,7 @@ def block(
             person, community=community, until=until, reason=reason, by=_name()
         )
     )
-    say(
-        sentences.admin_blocked(
-            person.platform, person.id, None if until is None else _moment(until)
-        )
-    )
+    say(sentences.admin_blocked(person.platform, person.id, until))
     return 0
 
 
@@ -214,7 +212,7 @@ def reports(
     rows = [
         (
             each.id,
-            _moment(each.at),
+            sentences.moment(each.at),
             each.job_id,
             f"{each.owner.platform}/{each.owner.id}",
             each.reason,
@@ -231,7 +229,7 @@ def audit(
 ) -> int:
     """Show what admins did, newest first."""
     entries = _at_desk(lambda _, desk: desk.audit(limit=limit))
-    rows = [(_moment(e.at), e.by, e.act, e.subject, e.detail) for e in entries]
+    rows = [(sentences.moment(e.at), e.by, e.act, e.subject, e.detail) for e in entries]
     show_table(("when", "who", "act", "about", "detail"), rows)
     return 0
 
@@ -392,6 +390,19 @@ def _shares(span: Span) -> dict[str, float]:
     }
 
 
+def _loads_json(loads: Sequence[Load]) -> list[dict[str, Any]]:
+    return [
+        {
+            "platform": load.platform,
+            "state": load.state,
+            "requests": load.job_count,
+            "pictures": load.picture_count,
+            "oldest_at": load.oldest_at.isoformat(),
+        }
+        for load in loads
+    ]
+
+
 def _span_json(span: Span) -> dict[str, Any]:
     return {
         "people": span.people_count,
@@ -407,7 +418,3 @@ def _span_json(span: Span) -> dict[str, Any]:
             for each in span.tallies
         ],
     }
-
-
-def _moment(moment: Any) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

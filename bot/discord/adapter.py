@@ -13,6 +13,7 @@ from bot.discord.commands import admin, imagine, menus, own, pictures, privacy
 from bot.discord.commands.buttons import OwnButton
 from bot.discord.commands.clerk import Clerk
 from bot.discord.delivery import DiscordDelivery
+from bot.discord.intake import Unheard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from bot.desk import Desk
     from bot.discord.config import DiscordConfig
+    from bot.discord.intake import Hearer
     from bot.jobs import Cursors, Delivery
     from bot.service import Service
     from bot.studio import Studio
@@ -44,9 +46,11 @@ class DiscordAdapter:
         cursors: Cursors,
         studio: Studio,
         desk: Desk,
+        heard: Hearer | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._client = DiscordClient(config, cursors)
+        self._client.heard = heard or Unheard()
         self._delivery = DiscordDelivery(
             self._client, config, studio=studio, desk=desk, clock=clock
         )

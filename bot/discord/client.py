@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bot.discord.buttons.presses import Presses
     from bot.discord.commands.clerk import Clerk
     from bot.discord.config import DiscordConfig
+    from bot.discord.intake import Hearer
     from bot.jobs import Cursors
 
 log = logging.getLogger(__name__)
@@ -66,10 +67,12 @@ class DiscordClient(discord.AutoShardedClient):
         tree: The commands.
         clerk: Takes what is done with their buttons; the adapter sets it before ``open``.
         presses: Takes what is done with the buttons of pictures; as above.
+        heard: Hears how long signs of life took; as above.
     """
 
     clerk: Clerk
     presses: Presses
+    heard: Hearer
 
     def __init__(self, config: DiscordConfig, cursors: Cursors) -> None:
         _silence_needless_warnings()

@@ -10,11 +10,11 @@ import asyncio
 import logging
 from dataclasses import replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
 import discord
 
-from bot.discord.address import address_of
+from bot.discord.address import MESSAGE_ID, address_of
 from bot.discord.errors import ALREADY_ACKNOWLEDGED, FOREIGN, persistently
 from bot.discord.guests import person_of, stranger_of
 from bot.jobs import Submission
@@ -44,6 +44,21 @@ class Answer(Enum):
     """A new message for nobody but the person."""
     CHANGE = auto()
     """A change of the message whose button was pressed; nothing is seen until then."""
+
+
+class Hearer(Protocol):
+    """Hears how long Discord waited for a sign of life: ``bot.metrics``."""
+
+    def acknowledged(self, duration_s: float, *, is_in_time: bool) -> None:
+        """An interaction was acknowledged, or Discord gave up on it, so long after it came."""
+        ...
+
+
+class Unheard:
+    """A ``Hearer`` where nobody wants to know."""
+
+    def acknowledged(self, duration_s: float, *, is_in_time: bool) -> None:
+        """Forget it."""
 
 
 def submission_of(
@@ -93,6 +108,18 @@ async def open_dialog(interaction: discord.Interaction[Any], dialog: discord.ui.
 async def _in_time(
     interaction: discord.Interaction[Any], attempt: Callable[[], Awaitable[object]]
 ) -> bool:
+    loop = asyncio.get_running_loop()
+    begun_s, is_in_time = loop.time(), False
+    try:
+        is_in_time = await _tried(interaction, attempt)
+    finally:
+        interaction.client.heard.acknowledged(loop.time() - begun_s, is_in_time=is_in_time)
+    return is_in_time
+
+
+async def _tried(
+    interaction: discord.Interaction[Any], attempt: Callable[[], Awaitable[object]]
+) -> bool:
     try:
         async with asyncio.timeout(ACKNOWLEDGE_WITHIN_S):
             await persistently(attempt, ACKNOWLEDGE_WAITS_S)
@@ -111,10 +138,12 @@ async def _in_time(
 async def _defer(interaction: discord.Interaction[Any], answer: Answer) -> None:
     match answer:
         case Answer.MESSAGE:
-            await interaction.response.defer(thinking=True)
+            told = await interaction.response.defer(thinking=True)
         case Answer.WHISPER:
-            await interaction.response.defer(thinking=True, ephemeral=True)
+            told = await interaction.response.defer(thinking=True, ephemeral=True)
         case Answer.CHANGE:
-            await interaction.response.defer()
+            told = await interaction.response.defer()
         case _:
             assert_never(answer)
+    if told is not None:
+        interaction.extras[MESSAGE_ID] = told.message_id

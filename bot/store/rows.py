@@ -115,6 +115,7 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "options": asdict(request.options),
         "keep": list(request.keep),
         "preview": request.preview,
+        "strict": request.strict,
         "address": dict(submission.address),
         "state": job.state,
         "attempt_count": job.attempt_count,

@@ -162,15 +162,15 @@ class AdminPages:
         return admin_sentences.ADMIN_RESUMED
 
     async def _block(self, wish: wishes.Wish, by: str) -> str:
-        person = wishes.person_of(wish)
+        person, until = wishes.person_of(wish), wishes.end_of(wish, self._clock())
         await self._desk.block(
             person,
             community=wishes.text_of(wish, "community", is_needed=False) or None,
-            until=wishes.end_of(wish, self._clock()),
+            until=until,
             reason=wishes.text_of(wish, "reason", is_needed=False),
             by=by,
         )
-        return admin_sentences.admin_blocked(person.platform, person.id)
+        return admin_sentences.admin_blocked(person.platform, person.id, until)
 
     async def _unblock(self, wish: wishes.Wish, by: str) -> str:
         person = wishes.person_of(wish)

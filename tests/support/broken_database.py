@@ -24,6 +24,11 @@ def allow_states(database: Path) -> None:
     _execute(database, "DROP TRIGGER broken")
 
 
+def lose_table(database: Path, name: str) -> None:
+    """Let every statement that needs the table fail."""
+    _execute(database, f"ALTER TABLE {name} RENAME TO lost_{name}")
+
+
 def _execute(database: Path, statement: str) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute(statement)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bot.jobs import Person, Platform, Submission
+from bot.jobs import Job, JobId, JobState, Person, Platform, Submission
 from engine.api import DrawRequest, SamplingOptions
+from tests.support.clock import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bot.jobs import JobId, Json
+    from bot.jobs import Json
 
 _event_numbers = count(1)
 
@@ -63,3 +64,14 @@ def submission(
 
 def database_url(folder: Path) -> str:
     return f"sqlite+aiosqlite:///{folder / 'imagine.db'}"
+
+
+def a_job(of: Submission | None = None, *, id_: str = "6797e0ba7320d3f59207") -> Job:
+    """A job that was accepted at noon."""
+    return Job(
+        id=JobId(id_),
+        submission=of or submission(),
+        state=JobState.ACCEPTED,
+        attempt_count=0,
+        accepted_at=NOON,
+    )

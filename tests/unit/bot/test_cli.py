@@ -81,7 +81,8 @@ def own_logging() -> Iterator[None]:
             "01.png would be the grid and a single picture at once: choose another file with -o.",
         ),
         (["draw", "a", "--colour"], "No such option: --colour. Try imagine --help, or"),
-        (["paint"], "No such command 'paint'. Try imagine --help, or imagine draw --help."),
+        (["zeichne"], "No such command 'zeichne'. Try imagine --help, or imagine draw --help."),
+        (["chekc"], "No such command 'chekc'. Did you mean 'check'? Try imagine --help, or"),
     ],
 )
 def test_asked_wrongly_it_says_what_to_change(
@@ -131,11 +132,23 @@ def test_check_tells_what_is_fine_and_what_is_not(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_folder: Path
 ) -> None:
     monkeypatch.setenv("ENGINE_CHECKPOINT", str(own_folder))
+    monkeypatch.setenv("ENGINE_DEVICES", "cpu")
 
     assert main(["check"]) == 1
     told = capsys.readouterr()
-    assert told.out == "settings  ok\ndatabase  ok\nx         ok: off (no keys)\n"
-    assert told.err.startswith(f"model     The model in {own_folder} lacks dalle_bart/config.json")
+    *lines, disk, clock = told.out.splitlines()
+    assert lines == [
+        "settings  ok",
+        "database  ok: SQLite, 0 unfinished requests",
+        "device    ok: cpu",
+        "discord   ok: off (no token)",
+        "x         ok: off (no keys)",
+    ]
+    assert disk.startswith("disk      ok: ")
+    assert disk.endswith(" free in data")
+    assert clock == "clock     ok: not compared (no platform is set up)"
+    assert told.err.startswith(f"weights   The model in {own_folder} lacks dalle_bart/config.json")
+    assert told.err.count("\n") == 1
 
 
 def test_migrate_makes_the_database(capsys: pytest.CaptureFixture[str], own_folder: Path) -> None:
@@ -174,6 +187,6 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     told = capsys.readouterr().out
     readme = (ROOT / "README.md").read_text("utf-8")
-    for command in ("run", "draw", "check", "migrate"):
+    for command in ("run", "draw", "check", "fetch", "bench", "migrate", "admin"):
         assert f"\n  {command} " in told
         assert f"| `imagine {command}" in readme

@@ -180,6 +180,10 @@ def test_the_readme_tells_the_true_defaults() -> None:
             "ENGINE_SLOTS",
             "ENGINE_DEVICES",
             "X_DAILY_USD",
+            "MODERATION",
+            "X_MODERATION",
+            "STRIKES_A_DAY",
+            "STRIKE_BLOCK_H",
         ),
     ):
         row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))

@@ -42,6 +42,7 @@ async def test_a_job_of_the_past_is_told_with_all_that_was_asked_and_delivered(
         strict=True,
         keep=(1, 2),
     )
+    wanted = replace(wanted, request=replace(wanted.request, strict=True))
     job = await deliver(store, wanted)
 
     past = await store.archive.past(job.id)
@@ -51,6 +52,24 @@ async def test_a_job_of_the_past_is_told_with_all_that_was_asked_and_delivered(
     assert past.finished_at == NOON
     assert past.pictures == (KeptPicture(rank=1, index=2, score=1.5, verdict=Verdict.BORDERLINE),)
     assert await store.archive.past(JobId("nobody")) is None
+
+
+async def test_what_was_hidden_behind_a_click_is_known_when_it_is_painted_again(
+    store: Store,
+) -> None:
+    job = await store.accept(submission(), now=NOON)
+    await store.begin_drawing(job.id)
+    await store.begin_delivery(job.id)
+    both = [
+        Picture(png=b"", score=1.0, index=index, tokens=(7,), verdict=verdict)
+        for index, verdict in enumerate([Verdict.BORDERLINE, Verdict.SAFE])
+    ]
+    await store.settle(job.id, now=NOON, pictures=both)
+
+    past = await store.archive.past(job.id)
+
+    assert past is not None
+    assert [picture.verdict for picture in past.pictures] == [Verdict.BORDERLINE, Verdict.SAFE]
 
 
 async def test_a_delivered_picture_is_kept_with_what_it_can_be_painted_from(store: Store) -> None:
