@@ -5,7 +5,7 @@ Every view has ``job_id``, ``prompt``, ``picture_count``, ``seed``, ``options``,
 queued (with ``pictures_ahead`` and ``eta_s``, the seconds until the pictures come, or null
 while that is not known), drawing (``percent``, ``eta_s``, and ``preview`` once there is one),
 postponed (``sentence``), done (``model``, ``grid``, ``pictures`` best first, ``timings``; a
-picture that ``is_covered`` may not be for everybody),
+picture that ``is_covered`` may not be for everybody, and ``withheld_count`` are for nobody),
 failed (``sentence``) and cancelled (``sentence``). Of a job whose files are gone, ``model`` and
 ``timings`` are null.
 """
@@ -16,14 +16,12 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from bot.jobs import JobState
 from bot.sentences import POSTPONED, WEB_CANCELLED, WEB_LONG_FAILED
-from engine.api import Queued
+from engine.api import Queued, Verdict
 from engine.pictures import GUTTER_PX, grid_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from bot.jobs import Job, JobId, Json
-    from bot.store.history import Past
+    from bot.store.history import KeptPicture, Past
     from engine.api import Drawing, Drawn, Picture
 
     View = dict[str, Json]
@@ -67,7 +65,7 @@ def postponed(job: Job) -> View:
 
 def done(job: Job, drawn: Drawn) -> View:
     """Describe a job whose pictures are there, best first."""
-    pictures = [_picture(job, rank, p.index, p.score) for rank, p in _ranked(drawn.pictures)]
+    pictures = [_picture(job, rank, picture) for rank, picture in enumerate(drawn.pictures, 1)]
     return _view(
         job,
         "done",
@@ -75,6 +73,7 @@ def done(job: Job, drawn: Drawn) -> View:
         model=drawn.model,
         grid=_grid_url(job.id),
         pictures=pictures,
+        withheld_count=drawn.withheld_count,
         timings={
             "waited_s": round(drawn.timings.waited_s, 3),
             "decoded_s": round(drawn.timings.decoded_s, 3),
@@ -100,9 +99,15 @@ def past(of: Past) -> View:
         case JobState.ACCEPTED | JobState.DRAWING | JobState.DELIVERING:
             return accepted(job)
         case JobState.DELIVERED:
-            pictures = [_picture(job, p.rank, p.index, p.score) for p in of.pictures]
-            grid = _grid_url(job.id)
-            return _view(job, "done", model=None, grid=grid, pictures=pictures, timings=None)
+            return _view(
+                job,
+                "done",
+                model=None,
+                grid=_grid_url(job.id),
+                pictures=[_picture(job, picture.rank, picture) for picture in of.pictures],
+                withheld_count=job.submission.request.picture_count - len(of.pictures),
+                timings=None,
+            )
         case JobState.APOLOGISING | JobState.FAILED:
             return failed(job, WEB_LONG_FAILED)
         case JobState.CANCELLED:
@@ -150,16 +155,12 @@ def _grid_url(job_id: JobId) -> str:
     return f"/pictures/{job_id}/{GRID_NAME}"
 
 
-def _ranked(pictures: Iterable[Picture]) -> Iterable[tuple[int, Picture]]:
-    return enumerate(pictures, start=1)
-
-
-def _picture(job: Job, rank: int, index: int, score: float) -> Json:
+def _picture(job: Job, rank: int, picture: Picture | KeptPicture) -> Json:
     """Describe a picture; those that may not be for everybody are covered at first."""
     return {
         "url": f"/pictures/{job.id}/{picture_name(rank)}",
         "rank": rank,
-        "score": round(score, 3),
-        "index": index,
-        "is_covered": job.submission.is_soft,
+        "score": round(picture.score, 3),
+        "index": picture.index,
+        "is_covered": job.submission.is_soft or picture.verdict is not Verdict.SAFE,
     }

@@ -56,6 +56,7 @@ async def test_a_sentence_becomes_ranked_pictures(page: Page) -> None:
             {"url": f"/pictures/{job_id}/01.png", "rank": 1, "score": 0.0, "index": 1, **OPEN},
             {"url": f"/pictures/{job_id}/02.png", "rank": 2, "score": -1.0, "index": 0, **OPEN},
         ],
+        "withheld_count": 0,
         "timings": {"waited_s": 0.0, "decoded_s": 0.1, "rendered_s": 0.1},
     }
     assert await page.get(done["grid"]) == (200, solid_png(90, 7, 200, side_px=48))

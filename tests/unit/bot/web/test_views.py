@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from bot.jobs import Job, JobId, JobState
 from bot.store.history import KeptPicture, Past
 from bot.web import views
-from engine.api import Drawing, Queued
+from engine.api import Drawing, Queued, Verdict
 from tests.support.clock import NOON
 from tests.support.factories import submission
+from tests.support.scripted_engine import drawn as scripted
 
 OPEN = {"is_covered": False}
 
@@ -71,6 +73,25 @@ def test_of_a_job_whose_files_are_gone_the_store_knows_the_pictures(job: Job) ->
         {"url": "/pictures/j1/01.png", "rank": 1, "score": 17.25, "index": 2, **OPEN},
         {"url": "/pictures/j1/02.png", "rank": 2, "score": 3.0, "index": 0, **OPEN},
     ]
+
+
+def test_borderline_pictures_are_covered_and_withheld_ones_counted(job: Job) -> None:
+    safe, borderline, *_ = scripted(job.submission.request).pictures
+    borderline = replace(borderline, verdict=Verdict.BORDERLINE)
+    drawn = replace(scripted(job.submission.request), pictures=(safe, borderline), withheld_count=1)
+    kept = tuple(
+        KeptPicture(rank=rank, index=p.index, score=p.score, verdict=p.verdict)
+        for rank, p in enumerate(drawn.pictures, start=1)
+    )
+    delivered = replace(job, state=JobState.DELIVERED)
+
+    new = views.done(job, drawn)
+    old = views.past(Past(job=delivered, finished_at=NOON, pictures=kept))
+
+    assert new["pictures"] == old["pictures"]
+    assert new["withheld_count"] == old["withheld_count"] == 1
+    pictures = cast("list[dict[str, object]]", new["pictures"])
+    assert [picture["is_covered"] for picture in pictures] == [False, True]
 
 
 @pytest.mark.parametrize(
