@@ -33,7 +33,7 @@ class Interaction:
 
     id = 7
 
-    def __init__(self, *, refused_with: Exception | None = None) -> None:
+    def __init__(self, *, refused_with: BaseException | None = None) -> None:
         self.client = Client()
         self.response = self
         self._refused_with = refused_with
