@@ -393,6 +393,7 @@ def engine_of(settings: Settings) -> Engine:
             slot_count=settings.engine_slots,
             cache_dir=settings.data_dir / "compiled",
             dtype=settings.engine_dtype,
+            picture_check=settings.picture_check,
             device=device,
         )
         for device in devices_of(settings.engine_device_names)

@@ -70,7 +70,9 @@ class WordGate:
         return f"<WordGate {levels}>"
 
     async def admit(self, submission: Submission, *, level: str | None) -> Submission:
-        """Return the submission, marked ``is_soft`` where its pictures need a closer look.
+        """Return the submission, marked ``is_soft`` where its words call for it.
+
+        Its pictures are looked at strictly then, and wherever the level is strict.
 
         Raises:
             ModeratedError: It is not drawn.
@@ -80,10 +82,10 @@ class WordGate:
         judgement = self._moderator.judge(submission.request.prompt, level=chosen)
         match judgement.verdict:
             case TextVerdict.ALLOW:
-                return submission
+                return _looked_at_strictly(submission) if chosen is Level.STRICT else submission
             case TextVerdict.SOFT:
                 _tell(submission, judgement, chosen)
-                return replace(submission, is_soft=True)
+                return replace(_looked_at_strictly(submission), is_soft=True)
             case TextVerdict.REFUSE:
                 _tell(submission, judgement, chosen)
                 await self._strike(submission, judgement)
@@ -112,6 +114,10 @@ def prompt_hash(prompt: str) -> str:
     """Tell the same words from others, however they are written, without keeping them."""
     words = " ".join(plain(prompt).split())
     return hashlib.blake2b(words.encode(errors="replace"), digest_size=_HASH_BYTES).hexdigest()
+
+
+def _looked_at_strictly(submission: Submission) -> Submission:
+    return replace(submission, request=replace(submission.request, strict=True))
 
 
 def _tell(submission: Submission, judgement: Judgement, level: Level) -> None:

@@ -38,6 +38,7 @@ from engine.api import (
     EngineClosedError,
     EngineError,
     InvalidRequestError,
+    PicturesWithheldError,
 )
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ OUTCOMES: Final[Mapping[type, Outcome]] = {
     # The engine is closed by nobody but us, on the way out: the next start draws the job.
     EngineClosedError: Outcome("engine_closed", Quota.KEPT, logging.INFO),
     DrawingFailedError: Outcome("drawing_failed", Quota.GIVEN_BACK, logging.ERROR),
+    PicturesWithheldError: Outcome("withheld", Quota.GIVEN_BACK, logging.WARNING),
     DeliveryError: Outcome("delivery", Quota.GIVEN_BACK, logging.WARNING, is_retried=True),
     UndeliverableError: Outcome("undeliverable", Quota.GIVEN_BACK, logging.WARNING),
     # What the store could not note is not known to it: it decides at the next start.

@@ -38,6 +38,7 @@ from engine.api import (
     EngineClosedError,
     EngineError,
     InvalidRequestError,
+    PicturesWithheldError,
 )
 
 if TYPE_CHECKING:
@@ -282,6 +283,8 @@ REASONS: Final[Mapping[str, Phrase]] = {
     "reason_crashed": "The bot broke down twice while it drew this, so it has given up. "
     "Try other words or another seed. " + NOTHING_TAKEN,
     "reason_failed": "The pictures could not be drawn. Please try again. " + NOTHING_TAKEN,
+    "reason_withheld": "The pictures were drawn, but the bot takes them for ones that should not "
+    "be shown. Try other words or another seed. " + NOTHING_TAKEN,
     "reason_invalid": "{told}",
     "reason_checkpoint": "The bot cannot draw at the moment because its model is not usable. "
     "Its admin finds the reason in the log. " + NOTHING_TAKEN,
@@ -320,6 +323,7 @@ EXPLANATIONS: Final[Mapping[type, Explanation]] = {
     EngineBusyError: _engine_busy,
     EngineClosedError: "reason_postponed",
     DrawingFailedError: "reason_failed",
+    PicturesWithheldError: "reason_withheld",
     DeliveryError: "reason_not_delivered",
     UndeliverableError: "reason_undeliverable",
     Exception: "reason_unforeseen",

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.loopback import require_loopback
 from bot.store import UNLIMITED
-from engine.api import DEMO_CHECKPOINT, MAX_PICTURE_COUNT
+from engine.api import DEMO_CHECKPOINT, MAX_PICTURE_COUNT, PictureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ENV_FILE = Path(".env")
 
 _OUR_PREFIXES = (
-    *("DISCORD_", "ENGINE_", "WEB_"),
+    *("DISCORD_", "ENGINE_", "PICTURE_", "WEB_"),
     *("DAILY_", "BURST_", "COMMUNITY_", "BOT_", "HISTORY_", "WORKER_", "MODERATION", "STRIKE"),
     *("X_API_", "X_ACCESS_", "X_POLL_", "X_DAILY_", "X_PRICES_", "X_POSTS_", "X_IGNORED_"),
     "X_MODERATION",
@@ -387,6 +387,14 @@ class Settings(BaseSettings):
             "auto",
         ),
     ] = "auto"
+    picture_check: Annotated[
+        PictureCheck,
+        _setting(
+            "be off, standard or strict",
+            "Pictures that look explicit are not shown: off, standard or strict.",
+            "standard",
+        ),
+    ] = PictureCheck.STANDARD
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         _setting("be DEBUG, INFO, WARNING or ERROR", "How much is logged.", "INFO"),
@@ -416,7 +424,14 @@ class Settings(BaseSettings):
     def _in_capitals(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("engine_devices", "engine_dtype", "moderation", "x_moderation", mode="before")
+    @field_validator(
+        "engine_devices",
+        "engine_dtype",
+        "moderation",
+        "picture_check",
+        "x_moderation",
+        mode="before",
+    )
     @classmethod
     def _without_spaces_in_small_letters(cls, value: object) -> object:
         return "".join(value.lower().split()) if isinstance(value, str) else value

@@ -11,19 +11,20 @@ The family of errors::
     │   └── FetchError          ... or not be fetched (``engine.sources.files``)
     ├── EngineBusyError         the waiting line is full; try again later
     ├── EngineClosedError       the engine was closed before the pictures were done
-    └── DrawingFailedError      the engine broke while it was drawing
+    ├── DrawingFailedError      the engine broke while it was drawing
+    └── PicturesWithheldError   the pictures are drawn, and none of them may be shown
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
 
 DEMO_CHECKPOINT = Path(__file__).parent / "assets" / "demo"
 """The folder of the small model that ships with the package."""
@@ -64,6 +65,30 @@ class EngineClosedError(EngineError):
 
 class DrawingFailedError(EngineError):
     """The engine broke while it was drawing this request."""
+
+
+class PicturesWithheldError(EngineError):
+    """The pictures were drawn, and the picture check lets none of them be shown."""
+
+
+class PictureCheck(StrEnum):
+    """How strictly the engine looks at pictures before it hands them over."""
+
+    OFF = "off"
+    STANDARD = "standard"
+    STRICT = "strict"
+
+
+class Verdict(StrEnum):
+    """What the picture check says of a picture.
+
+    An unsafe one never leaves the engine. A borderline one does: whoever shows it hides it
+    behind a click.
+    """
+
+    SAFE = "safe"
+    BORDERLINE = "borderline"
+    UNSAFE = "unsafe"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +139,8 @@ class DrawRequest:
             completed. With a prefix of a picture's own tokens, seed and index, the same
             picture comes out.
         preview: Whether to tell ``Preview`` events.
+        strict: Whether to look at the pictures as ``PictureCheck.STRICT`` does, unless the
+            check is off. It changes no picture, only which of them are handed over.
     """
 
     prompt: str
@@ -122,6 +149,7 @@ class DrawRequest:
     options: SamplingOptions = field(default_factory=SamplingOptions)
     keep: tuple[int, ...] = ()
     preview: bool = False
+    strict: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn.
@@ -179,6 +207,8 @@ class Drawing:
 class Preview:
     """What is there of a request that asked for previews; told seldom, or not at all.
 
+    A picture that is not safe as it stands is left blank.
+
     Attributes:
         fraction: Which part (0 to 1) of its tokens was there.
         picture: A WebP grid of its pictures in the order of their index; what is not drawn
@@ -198,12 +228,17 @@ class Picture:
         score: CLIP's logit for this picture and the raw prompt; higher is better.
         index: Which of the request's candidates it is: (seed, index) fixes its noise.
         tokens: Its image tokens, in raster order.
+        verdict: Whether it may be shown openly; ``UNSAFE`` ones are not handed over.
+        safety: What the picture check saw: a probability for each of its classes; empty if
+            it is off.
     """
 
     png: bytes
     score: float
     index: int
     tokens: tuple[int, ...]
+    verdict: Verdict = Verdict.SAFE
+    safety: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,13 +252,24 @@ class Timings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """The end of a request: its pictures, best first, and all of them in one grid."""
+    """The end of a request: its pictures, best first, and all of them in one grid.
+
+    Attributes:
+        withheld_count: How many more were drawn and are not safe to show.
+    """
 
     pictures: tuple[Picture, ...]
     grid_png: bytes
     seed: int
     model: str
     timings: Timings
+    withheld_count: int = 0
+
+    @property
+    def verdict(self) -> Verdict:
+        """What holds for the grid: borderline if one of its pictures is."""
+        are_safe = all(picture.verdict is Verdict.SAFE for picture in self.pictures)
+        return Verdict.SAFE if are_safe else Verdict.BORDERLINE
 
 
 DrawEvent = Queued | Drawing | Preview | Drawn
@@ -280,7 +326,10 @@ class Engine(Protocol):
             requester: Any key: the engine is shared fairly between keys.
             priority: Those of a higher class are drawn first.
 
+        Pictures that are not safe are withheld: fewer come than were asked for.
+
         Raises:
+            PicturesWithheldError: Not one of them is safe.
             EngineError: One of its subclasses, from the iteration.
         """
         ...

@@ -32,6 +32,8 @@ from engine.api import (
     EngineError,
     EngineStats,
     InvalidRequestError,
+    PictureCheck,
+    PicturesWithheldError,
     Priority,
     Queued,
 )
@@ -51,6 +53,7 @@ from engine.messages import (
     Start,
     Told,
     Upscale,
+    Withheld,
     Wrong,
 )
 from engine.supervisor import Supervisor
@@ -115,6 +118,7 @@ class EngineProcess:
         slot_count: int,
         cache_dir: Path | None = None,
         dtype: str = "auto",
+        picture_check: PictureCheck = PictureCheck.STANDARD,
         device: Device | None = None,
         max_waiting_pictures: int = 512,
         restart_delay_s: float = 1.0,
@@ -128,6 +132,7 @@ class EngineProcess:
             slot_count: Pictures drawn at once.
             cache_dir: Where compiled programs are kept between starts.
             dtype: See ``engine.contract.RunnerSettings``.
+            picture_check: How strictly pictures are looked at before they are handed over.
             device: Where it computes; by default wherever JAX can.
             max_waiting_pictures: How long the waiting line may be.
             restart_delay_s: The first pause between starts that fail; it doubles each time.
@@ -143,6 +148,7 @@ class EngineProcess:
                 slot_count=slot_count,
                 cache_dir=cache_dir,
                 dtype=dtype,
+                picture_check=picture_check,
             ),
             max_waiting_pictures=max_waiting_pictures,
             cpu_ids=self._device.cpu_ids,
@@ -364,6 +370,8 @@ class EngineProcess:
                 self._end(request_id, EngineBusyError(retry_after_s))
             case Wrong(request_id=request_id, sentence=sentence):
                 self._end(request_id, InvalidRequestError(sentence))
+            case Withheld(request_id=request_id, sentence=sentence):
+                self._end(request_id, PicturesWithheldError(sentence))
             case Failed(request_id=request_id):
                 self._end(request_id, DrawingFailedError(_BROKE))
             case _:

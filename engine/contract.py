@@ -7,7 +7,9 @@ hand. Nothing here is slow to import.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from engine.api import PictureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +30,14 @@ class RunnerSettings:
         slot_count: Pictures drawn at once.
         cache_dir: Where compiled programs are kept for the next start.
         dtype: ``float32``, ``bfloat16``, ``float16``, or ``auto``: what suits the device.
+        picture_check: How strictly pictures are looked at before they are handed over.
     """
 
     checkpoint_dir: Path
     slot_count: int
     cache_dir: Path | None = None
     dtype: str = "float32"
+    picture_check: PictureCheck = PictureCheck.STANDARD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,25 @@ class RunnerStats:
     device_bytes: int | None = None
 
 
+class Ranking(NamedTuple):
+    """What CLIP says of pictures.
+
+    Attributes:
+        scores: Its logit [n] for each picture and the raw prompt.
+        suspicions: How much likelier than harmless captions unsafe ones are [n], 0 to 1
+            (``engine.verdicts``); ``None`` where it does not know their words.
+    """
+
+    scores: NDArray[np.float32]
+    suspicions: NDArray[np.float32] | None = None
+
+
 class Runner(Protocol):
     """What draws.
 
     ``place``, ``step``, ``vacate`` and ``tokens`` are called by one thread; ``render``,
-    ``rank``, ``upscale``, ``encode`` and ``stats`` may be called by a second one meanwhile.
+    ``rank``, ``classify``, ``upscale``, ``encode`` and ``stats`` may be called by a second
+    one meanwhile.
     """
 
     @property
@@ -104,6 +122,11 @@ class Runner(Protocol):
     @property
     def picture_side_px(self) -> int:
         """The side of the square pictures that ``encode`` takes."""
+        ...
+
+    @property
+    def picture_check(self) -> PictureCheck:
+        """How strictly its pictures are to be looked at."""
         ...
 
     def warm_up(self) -> None:
@@ -137,8 +160,15 @@ class Runner(Protocol):
         """Turn image tokens [n, S] into pixels [n, h, w, 3]."""
         ...
 
-    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return CLIP's logit [n] for each picture [n, h, w, 3] and the raw prompt."""
+    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> Ranking:
+        """Return what CLIP says of pictures [n, h, w, 3] for the raw prompt."""
+        ...
+
+    def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probability [n, 5] of each of ``engine.verdicts.CLASSES``.
+
+        Not to be called where the picture check is off.
+        """
         ...
 
     def upscale(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,8 +12,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from engine.api import InvalidRequestError
-from engine.messages import Failed, FromEngine, Wrong
+from engine.api import InvalidRequestError, PicturesWithheldError
+from engine.messages import Failed, FromEngine, Withheld, Wrong
 from engine.pace import Backlog
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ def _answer_of(request_id: RequestId, work: Callable[[], FromEngine]) -> FromEng
         return work()
     except InvalidRequestError as error:
         return Wrong(request_id=request_id, sentence=str(error))
+    except PicturesWithheldError as error:
+        return Withheld(request_id=request_id, sentence=str(error))
     except Exception:
         logger.exception("request failed request_id=%d", request_id)
         return Failed(request_id=request_id)

@@ -178,6 +178,14 @@ class Wrong:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """The pictures are drawn, and none of them may be shown, as the sentence says."""
+
+    request_id: RequestId
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
     """The request broke; the others go on."""
 
@@ -197,7 +205,7 @@ class Said:
     text: str
 
 
-FromEngine = Ready | Unusable | Told | Done | Seen | Busy | Wrong | Failed | Alive | Said
+FromEngine = Ready | Unusable | Told | Done | Seen | Busy | Wrong | Withheld | Failed | Alive | Said
 
 # --- frames ---------------------------------------------------------------------------
 

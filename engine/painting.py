@@ -13,7 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from engine.contract import Ranking
+from engine.models import safety
+from engine.models.upscaler import FACTOR
 from engine.programs import Program
+from engine.verdicts import HARMLESS_CAPTIONS, UNSAFE_CAPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from engine.clip_pixels import ClipPixels
     from engine.models.clip import Clip
+    from engine.models.safety import SafetyNet
     from engine.models.upscaler import Upscaler
     from engine.models.vqgan import Vqgan
     from engine.programs import Tracer
@@ -36,6 +41,7 @@ class Painter:
 
     Attributes:
         side_px: The side of what the VQGAN draws and reads.
+        rendered_side_px: The side of what ``render`` returns.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Painter:
         """Prepare the programs; compile them with ``programs``."""
         self.side_px = math.isqrt(image_length) * vqgan.config.downscale
         is_small = self.side_px < _MIN_SIDE_PX
+        self.rendered_side_px = self.side_px * (FACTOR if is_small else 1)
         palette = _Palette(vqgan, upscaler if is_small else None)
         graph, state = nnx.split(palette)
         tokens = np.zeros((1, image_length), np.int32)
@@ -84,25 +91,43 @@ class Painter:
 
 
 class Ranker:
-    """CLIP: how well a picture fits a prompt."""
+    """CLIP: how well a picture fits a prompt, and how well unsafe captions."""
 
     def __init__(
-        self, tracer: Tracer, clip: Clip, tokenizer: ClipTokenizer, pixels: ClipPixels
+        self,
+        tracer: Tracer,
+        clip: Clip,
+        tokenizer: ClipTokenizer,
+        pixels: ClipPixels,
+        *,
+        is_suspicious: bool,
     ) -> None:
-        """Prepare the programs; compile them with ``programs``."""
+        """Prepare the programs; compile them with ``programs``.
+
+        Args:
+            tracer: Is told of every compilation.
+            clip: With parameters.
+            tokenizer: Of the checkpoint.
+            pixels: Of the checkpoint.
+            is_suspicious: Whether to hold unsafe captions against the pictures: only a CLIP
+                that has learned their words can.
+        """
         self._tokenizer = tokenizer
         self._pixels = pixels
+        self._captions = (*UNSAFE_CAPTIONS, *HARMLESS_CAPTIONS) if is_suspicious else ()
+        self._embedded_captions: list[Any] = []
         graph, state = nnx.split(clip)
         text = tokenizer.encode(" ")
         picture = pixels.prepare(np.zeros((1, 8, 8, 3), np.uint8))
-        embedded = jax.ShapeDtypeStruct((1, clip.config.projection_dim), jnp.float32)
+        text_count = 1 + len(self._captions)
+        embedded = jax.ShapeDtypeStruct((text_count, clip.config.projection_dim), jnp.float32)
 
         def embed(state: Any, ids: Int[Array, "1 T"], mask: Int[Array, "1 T"]) -> Any:
             return nnx.merge(graph, state).embed_text(ids, mask.astype(bool))
 
-        def score(state: Any, pictures: Any, text: Float[Array, "1 P"]) -> Any:
+        def score(state: Any, pictures: Any, texts: Float[Array, "N P"]) -> Any:
             model = nnx.merge(graph, state)
-            return model.logits(model.embed_pictures(pictures), text)[:, 0]
+            return model.logits(model.embed_pictures(pictures), texts)
 
         self._embed = Program(tracer, embed, state, (text.ids[None], text.mask[None]))
         self._score = _by_batch(tracer, score, state, picture, embedded)
@@ -112,11 +137,41 @@ class Ranker:
         """To be compiled."""
         return [self._embed, *self._score.values()]
 
-    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Logits float32 [n] of pictures uint8 [n, h, w, 3] for the raw prompt."""
-        text = self._tokenizer.encode(prompt)
-        embedded = self._embed(text.ids[None], text.mask[None])
-        return _in_batches(self._score, self._pixels.prepare(pixels), embedded)
+    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> Ranking:
+        """What CLIP says of pictures uint8 [n, h, w, 3] for the raw prompt."""
+        if not self._embedded_captions:
+            self._embedded_captions = [self._embedded(caption) for caption in self._captions]
+        texts = np.concatenate([self._embedded(prompt), *self._embedded_captions])
+        logits = _in_batches(self._score, self._pixels.prepare(pixels), texts)
+        return Ranking(logits[:, 0], _suspicions(logits[:, 1:]) if self._captions else None)
+
+    def _embedded(self, sentence: str) -> NDArray[np.float32]:
+        text = self._tokenizer.encode(sentence)
+        return np.asarray(self._embed(text.ids[None], text.mask[None]))
+
+
+class Inspector:
+    """The picture classifier: whether a picture may be shown."""
+
+    def __init__(self, tracer: Tracer, net: SafetyNet, *, picture_side_px: int) -> None:
+        """Prepare the programs; compile them with ``programs``."""
+        graph, state = nnx.split(net)
+        picture = np.zeros((1, picture_side_px, picture_side_px, 3), np.uint8)
+
+        def classify(state: Any, pixels: UInt8[Array, "B h w 3"]) -> Any:
+            values = pixels.astype(jnp.float32) / 255
+            return nnx.merge(graph, state)(safety.resized(values, safety.SIDE_PX))
+
+        self._classify = _by_batch(tracer, classify, state, picture)
+
+    @property
+    def programs(self) -> list[Program]:
+        """To be compiled."""
+        return list(self._classify.values())
+
+    def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 [n, 5] of classes for pictures uint8 [n, h, w, 3]."""
+        return _in_batches(self._classify, pixels)
 
 
 class _Palette(nnx.Module):
@@ -131,6 +186,16 @@ class _Palette(nnx.Module):
         if self.upscaler is not None:
             pixels = jnp.clip(self.upscaler(pixels), 0.0, 1.0)
         return (pixels * 255).astype(jnp.uint8)  # truncated, as the original does
+
+
+def _suspicions(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How likely any of the unsafe captions is [n], of logits [n, captions], unsafe ones first.
+
+    Source: CLIP (Radford et al. 2021), section 3.1.2: the softmax over captions is its
+    zero-shot classifier; a class with several captions has the sum of their probabilities.
+    """
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return weights[:, : len(UNSAFE_CAPTIONS)].sum(axis=1) / weights.sum(axis=1)
 
 
 def _enlarged(model: Upscaler, pixels: UInt8[Array, "B h w 3"]) -> UInt8[Array, "B H W 3"]:

@@ -6,15 +6,27 @@ the loop goes on drawing.
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from engine.api import MAX_PICTURE_COUNT, Drawn, InvalidRequestError, Picture, Timings
+from engine.api import (
+    MAX_PICTURE_COUNT,
+    Drawn,
+    InvalidRequestError,
+    Picture,
+    PictureCheck,
+    PicturesWithheldError,
+    Timings,
+    Verdict,
+)
 from engine.pictures import PictureInfo, draw_grid, encode_png, encode_webp, read_info
 from engine.uploads import centre_square, decode_picture
+from engine.verdicts import CLASSES, level_of, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +35,8 @@ if TYPE_CHECKING:
 
     from engine.api import DrawRequest
     from engine.contract import Runner
+
+logger = logging.getLogger(__name__)
 
 MAX_UPSCALED_SIDE_PX: Final = 1_024
 _BLANK: Final = 235  # light grey: unlike the gutters of the grid, so that the places show
@@ -46,6 +60,13 @@ class Moments:
     decoded_at_s: float
 
 
+class Look(NamedTuple):
+    """What the picture check saw in a picture, and what follows from it."""
+
+    verdict: Verdict
+    safety: dict[str, float]
+
+
 def draw_up(
     runner: Runner,
     request: DrawRequest,
@@ -53,16 +74,28 @@ def draw_up(
     moments: Moments,
     clock: Callable[[], float],
 ) -> Drawn:
-    """Render, rank and encode the pictures of a request from their tokens [n, S]."""
+    """Render, rank, check and encode the pictures of a request from their tokens [n, S].
+
+    Raises:
+        PicturesWithheldError: None of them is safe.
+    """
     pixels = runner.render(tokens)
-    scores = runner.rank(request.prompt, pixels)
-    best_first = [int(index) for index in np.argsort(-scores, kind="stable")]
+    scores, suspicions = runner.rank(request.prompt, pixels)
+    looks = _looks(runner, request, pixels, suspicions)
+    is_unsafe = [look.verdict is Verdict.UNSAFE for look in looks]
+    _log_withheld(pixels[is_unsafe], [look for look in looks if look.verdict is Verdict.UNSAFE])
+    if all(is_unsafe):
+        raise PicturesWithheldError("The picture check lets none of these pictures be shown.")
+    by_score = [int(index) for index in np.argsort(-scores, kind="stable")]
+    best_first = [index for index in by_score if not is_unsafe[index]]
     pictures = tuple(
         Picture(
             png=encode_png(pixels[index], _info(runner, request, index)),
             score=float(scores[index]),
             index=index,
             tokens=tuple(tokens[index].tolist()),
+            verdict=looks[index].verdict,
+            safety=looks[index].safety,
         )
         for index in best_first
     )
@@ -77,7 +110,33 @@ def draw_up(
             decoded_s=moments.decoded_at_s - moments.placed_at_s,
             rendered_s=clock() - moments.decoded_at_s,
         ),
+        withheld_count=sum(is_unsafe),
     )
+
+
+def _looks(
+    runner: Runner,
+    request: DrawRequest,
+    pixels: NDArray[np.uint8],
+    suspicions: NDArray[np.float32] | None = None,
+) -> list[Look]:
+    level = level_of(runner.picture_check, strict=request.strict)
+    if level is PictureCheck.OFF:
+        return [Look(Verdict.SAFE, {}) for _ in pixels]
+    seen = [dict(zip(CLASSES, map(float, row), strict=True)) for row in runner.classify(pixels)]
+    suspected = [None] * len(seen) if suspicions is None else suspicions.tolist()
+    return [
+        Look(verdict_of(safety, suspicion, level), safety)
+        for safety, suspicion in zip(seen, suspected, strict=True)
+    ]
+
+
+def _log_withheld(pixels: NDArray[np.uint8], looks: list[Look]) -> None:
+    """Tell of each picture by a hash and what was seen: the picture itself is not kept."""
+    for picture, look in zip(pixels, looks, strict=True):
+        digest = hashlib.sha256(picture.tobytes()).hexdigest()[:16]
+        seen = " ".join(f"{name.lower()}={share:.2f}" for name, share in look.safety.items())
+        logger.warning("picture withheld sha256=%s %s", digest, seen)
 
 
 def seed_of(request: DrawRequest) -> int:
@@ -90,15 +149,24 @@ def seed_of(request: DrawRequest) -> int:
 def preview(runner: Runner, request: DrawRequest, parts: Mapping[int, Tokens]) -> bytes:
     """Return a WebP grid of a request's pictures, blank where nothing is drawn yet.
 
+    One that is not safe as it stands is blank altogether: nobody has hidden it yet.
+
     Args:
         runner: Renders.
         request: What is being drawn.
         parts: What is there, by index; at least one picture.
     """
-    drawn = runner.render(np.stack([_filled(part) for part in parts.values()]))
-    cells = [np.full_like(drawn[0], _BLANK) for _ in range(request.picture_count)]
-    for (index, part), pixels in zip(parts.items(), drawn, strict=True):
-        cells[index] = np.where(_is_drawn(part, pixels.shape[0]), pixels, cells[index])
+    rendered = runner.render(np.stack([_filled(part) for part in parts.values()]))
+    blank = np.full_like(rendered[0], _BLANK)
+    drawn = np.stack(
+        [
+            np.where(_is_drawn(part, pixels.shape[0]), pixels, blank)
+            for part, pixels in zip(parts.values(), rendered, strict=True)
+        ]
+    )
+    cells = [blank for _ in range(request.picture_count)]
+    for index, pixels, look in zip(parts, drawn, _looks(runner, request, drawn), strict=True):
+        cells[index] = pixels if look.verdict is Verdict.SAFE else blank
     return encode_webp(draw_grid(cells), _info(runner, request, None), quality=_PREVIEW_QUALITY)
 
 

@@ -17,12 +17,12 @@ import numpy as np
 from flax import nnx
 
 from engine import decoding, weights
-from engine.api import CheckpointError, SamplingOptions
+from engine.api import CheckpointError, PictureCheck, SamplingOptions
 from engine.clip_pixels import ClipPixels
 from engine.contract import Placement, RunnerStats
 from engine.decoding import NewPictures
 from engine.models import decode_step
-from engine.painting import Painter, Ranker
+from engine.painting import Inspector, Painter, Ranker
 from engine.programs import Program, TokenLoop, Tracer, compile_all, widths
 from engine.sampling import RowOptions
 from engine.text import ClipTokenizer, TextTokenizer
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array
     from numpy.typing import NDArray
 
-    from engine.contract import RunnerSettings
+    from engine.contract import Ranking, RunnerSettings
     from engine.models.dalle_bart import DalleBart, DalleBartConfig, Encoder
     from engine.models.decode_step import StepWeights
     from engine.text import TextIds
@@ -53,6 +53,7 @@ class JaxRunner:
         image_length: Image tokens of a picture.
         code_count: Image tokens are smaller than this.
         picture_side_px: The side of what the VQGAN draws and reads.
+        picture_check: How strictly its pictures are to be looked at.
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class JaxRunner:
         drawer: Drawer,
         painter: Painter,
         ranker: Ranker,
+        picture_check: PictureCheck,
+        inspector: Inspector | None,
     ) -> None:
         self.model = name
         self.slot_count = slot_count
@@ -71,10 +74,12 @@ class JaxRunner:
         self.image_length = drawer.config.image_length
         self.code_count = drawer.code_count
         self.picture_side_px = painter.side_px
+        self.picture_check = picture_check
         self._tracer = tracer
         self._drawer = drawer
         self._painter = painter
         self._ranker = ranker
+        self._inspector = inspector
         self._chunks_drawn: dict[int, int] = {}  # of each slot with an unfinished picture
         self._pending: Any = None
 
@@ -88,12 +93,15 @@ class JaxRunner:
 
     def warm_up(self) -> None:
         """Compile everything that will ever run, and try out what may be trusted."""
-        painter, ranker = self._painter, self._ranker
-        compile_all([*self._drawer.programs, *painter.programs, *ranker.programs])
+        painter, ranker, inspector = self._painter, self._ranker, self._inspector
+        looking = [] if inspector is None else inspector.programs
+        compile_all([*self._drawer.programs, *painter.programs, *ranker.programs, *looking])
         self._drawer.keep_equal_widths()
         pixels = painter.render(np.zeros((1, self.image_length), np.int32))
         ranker.rank(" ", pixels)
         painter.upscale(pixels)
+        if inspector is not None:
+            inspector.classify(pixels)
 
     def place(self, placements: Sequence[Placement]) -> None:
         """Start pictures in slots; whatever was in them is forgotten."""
@@ -128,9 +136,15 @@ class JaxRunner:
         """Pictures uint8 [n, h, w, 3] of image tokens int32 [n, S]."""
         return self._painter.render(tokens)
 
-    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """CLIP logits float32 [n] of pictures uint8 [n, h, w, 3] for the raw prompt."""
+    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> Ranking:
+        """What CLIP says of pictures uint8 [n, h, w, 3] for the raw prompt."""
         return self._ranker.rank(prompt, pixels)
+
+    def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Probabilities float32 [n, 5] of classes for pictures uint8 [n, h, w, 3]."""
+        if self._inspector is None:
+            raise ValueError("the picture check is off")
+        return self._inspector.classify(pixels)
 
     def upscale(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Pictures uint8 [n, 4h, 4w, 3] of pictures uint8 [n, h, w, 3]."""
@@ -395,14 +409,23 @@ def load_runner(settings: RunnerSettings) -> JaxRunner:
             folder / "clip", context_length=clip.config.max_position_embeddings
         ),
         ClipPixels.from_folder(folder / "clip", side_px=clip.config.image_size),
+        is_suspicious=settings.picture_check is not PictureCheck.OFF and clip.config.knows_words,
     )
+    painter = Painter(tracer, vqgan, upscaler, image_length=config.image_length)
+    inspector = None
+    if settings.picture_check is not PictureCheck.OFF:
+        inspector = Inspector(
+            tracer, weights.load_safety_net(), picture_side_px=painter.rendered_side_px
+        )
     return JaxRunner(
         name=folder.name,
         slot_count=settings.slot_count,
         tracer=tracer,
         drawer=drawer,
-        painter=Painter(tracer, vqgan, upscaler, image_length=config.image_length),
+        painter=painter,
         ranker=ranker,
+        picture_check=settings.picture_check,
+        inspector=inspector,
     )
 
 

@@ -104,17 +104,33 @@ def find_arrays(folder: Path) -> Found:
 def read_npz(path: Path) -> Found:
     """Read a small file of numpy's that ships with the package.
 
+    Bytes ``x`` that lie beside ``x.scale`` and ``x.low`` stand for numbers, a scale and a
+    least value for each place of the last axis.
+
     Raises:
         CheckpointError: It is missing or damaged.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            held = {name: _ArrayInMemory(arrays[name]) for name in arrays.files}
+            held = _as_numbers({name: arrays[name] for name in arrays.files})
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise CheckpointError(
             f"{path} is missing or damaged; install the package again."
         ) from error
-    return Found(source=path, arrays=held)
+    return Found(source=path, arrays={name: _ArrayInMemory(array) for name, array in held.items()})
+
+
+def _as_numbers(held: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Put numbers in place of bytes that have a scale and a least value.
+
+    Example: bytes 0 and 255, scale 0.5 and low -1 are -1 and 126.5.
+    """
+    numbers = dict(held)
+    for name, array in held.items():
+        scale, low = f"{name}.scale", f"{name}.low"
+        if array.dtype == np.uint8 and scale in numbers and low in numbers:
+            numbers[name] = array * numbers.pop(scale) + numbers.pop(low)
+    return numbers
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import numpy as np
 from flax import nnx, serialization, traverse_util
 
 from engine.api import CheckpointError
-from engine.models import clip, dalle_bart, upscaler, vqgan
+from engine.models import clip, dalle_bart, safety, upscaler, vqgan
 from engine.stored_arrays import find_arrays, read_json, read_npz, unreadable
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=nnx.Module)
 Arrays = dict[str, "NDArray[Any]"]
 
-UPSCALER_WEIGHTS: Final = (
-    Path(__file__).parent / "assets" / "upscaler" / "realesr_animevideov3_x4.npz"
-)
+_ASSETS: Final = Path(__file__).parent / "assets"
+UPSCALER_WEIGHTS: Final = _ASSETS / "upscaler" / "realesr_animevideov3_x4.npz"
+SAFETY_WEIGHTS: Final = _ASSETS / "safety" / "nsfwjs_mobilenet_v2.npz"
 
 
 class Place(NamedTuple):
@@ -122,10 +122,22 @@ def load_upscaler(path: Path = UPSCALER_WEIGHTS) -> upscaler.Upscaler:
             exactly those of the network.
     """
     abstract = nnx.eval_shape(lambda: upscaler.Upscaler(rngs=nnx.Rngs(0)))
+    return _shipped(abstract, path, upscaler.NAMES)
+
+
+def load_safety_net(path: Path = SAFETY_WEIGHTS) -> safety.SafetyNet:
+    """Read the picture classifier's weights, by default those that ship with the package.
+
+    Raises:
+        CheckpointError: As for the upscaler: without its weights nothing counts as safe.
+    """
+    abstract = nnx.eval_shape(lambda: safety.SafetyNet(rngs=nnx.Rngs(0)))
+    return _shipped(abstract, path, safety.NAMES)
+
+
+def _shipped(model: Model, path: Path, names: tuple[tuple[str, str], ...]) -> Model:
     found = read_npz(path)
-    return _filled(
-        abstract, found, lambda name: Place(_renamed(name, upscaler.NAMES), None), jnp.float32
-    )
+    return _filled(model, found, lambda name: Place(_renamed(name, names), None), jnp.float32)
 
 
 def abstract_model(form: ModelFormat[Model], config: Any, *, dtype: Any = jnp.float32) -> Model:

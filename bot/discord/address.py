@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # token counts towards a ban: it is left alone in the last of its fifteen minutes.
 TOKEN_MARGIN = timedelta(seconds=60)
 
+# Under this name an interaction remembers the message that answers it (``Interaction.extras``).
+MESSAGE_ID = "message_id"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
@@ -29,6 +32,7 @@ class Address:
         may_post: Whether the bot itself may post pictures in that channel. It may not where
             only a person has installed it.
         filesize_limit_bytes: The most that one file may weigh there.
+        message_id: The answer itself, if Discord told when it was acknowledged.
         locale: The language of the answer, as ``words_of`` takes it; ``None`` is English.
     """
 
@@ -39,6 +43,7 @@ class Address:
     user_id: int
     may_post: bool
     filesize_limit_bytes: int
+    message_id: int | None = None
     locale: str | None = None
 
     @property
@@ -60,6 +65,7 @@ class Address:
             "user_id": str(self.user_id),
             "may_post": self.may_post,
             "filesize_limit_bytes": self.filesize_limit_bytes,
+            "message_id": None if self.message_id is None else str(self.message_id),
             "locale": self.locale,
         }
 
@@ -69,6 +75,7 @@ def address_of(interaction: discord.Interaction[Any], *, locale: str | None = No
 
     Args:
         interaction: What somebody did.
+        message_id: The answer itself, if Discord told when it was acknowledged.
         locale: The language of the answer; that of the person's Discord by default.
     """
     return Address(
@@ -79,13 +86,14 @@ def address_of(interaction: discord.Interaction[Any], *, locale: str | None = No
         user_id=interaction.user.id,
         may_post=_may_post(interaction),
         filesize_limit_bytes=interaction.filesize_limit,
+        message_id=interaction.extras.get(MESSAGE_ID),
         locale=locale or str(interaction.locale),
     )
 
 
 def address_from(stored: Mapping[str, Any]) -> Address:
     """Return the address whose ``to_json`` is ``stored``."""
-    channel_id = stored["channel_id"]
+    channel_id, message_id = stored["channel_id"], stored.get("message_id")
     return Address(
         application_id=int(stored["application_id"]),
         token=stored["token"],
@@ -94,6 +102,7 @@ def address_from(stored: Mapping[str, Any]) -> Address:
         user_id=int(stored["user_id"]),
         may_post=stored["may_post"],
         filesize_limit_bytes=stored["filesize_limit_bytes"],
+        message_id=None if message_id is None else int(message_id),
         locale=stored.get("locale"),  # addresses of version 0.1 have none
     )
 

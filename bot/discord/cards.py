@@ -45,6 +45,7 @@ Layout = ui.LayoutView
 ACCENT: Final = discord.Colour.from_str("#f2a93b")
 MAX_MODEL_CHARS: Final = 80
 
+_MOMENT: Final = re.compile(r"<t:\d+:R>")
 _MARKDOWN: Final = re.compile(r"([\\`*_~|<>\[\]()#:@-])")
 
 
@@ -77,6 +78,7 @@ def result_of(job: Job, drawn: Drawn, *, as_grid: bool) -> Result:
         prompt=job.submission.request.prompt,
         seed=drawn.seed,
         picture_count=len(drawn.pictures),
+        withheld_count=drawn.withheld_count,
         model=drawn.model,
         drawn_in_s=math.ceil(timings.decoded_s + timings.rendered_s),
         as_grid=as_grid,
@@ -176,6 +178,20 @@ def toggled(message: discord.Message, words: Words, *, is_hidden: bool) -> Layou
         elif isinstance(item, ui.Button):
             _turn(item, words, is_hidden=is_hidden)
     return layout
+
+
+def shows_result_of(message: discord.Message, job_id: JobId) -> bool:
+    """Whether a message is the card of that job's pictures, which alone can be deleted."""
+    delete = Press(verb=Verb.DELETE, job_id=job_id).custom_id
+    layout = ui.LayoutView.from_message(message, timeout=None)
+    return any(getattr(item, "custom_id", None) == delete for item in layout.walk_children())
+
+
+def says(message: discord.Message, sentence: str) -> bool:
+    """Whether a message holds a sentence, whatever the moment that is named in it."""
+    layout = ui.LayoutView.from_message(message, timeout=None)
+    texts = (item.content for item in layout.walk_children() if isinstance(item, ui.TextDisplay))
+    return any(_MOMENT.sub("", text) == _MOMENT.sub("", sentence) for text in texts)
 
 
 def _body(text: str, uploads: Sequence[Upload]) -> Iterator[ui.Item[Any]]:

@@ -16,11 +16,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bot.desk import Profile
 from bot.discord.address import address_from
-from bot.discord.cards import result_card, result_of, result_of_past, text_card
+from bot.discord.cards import (
+    result_card,
+    result_of,
+    result_of_past,
+    says,
+    shows_result_of,
+    text_card,
+)
 from bot.discord.config import CardKind
 from bot.discord.errors import ClosedError, TokenGoneError, TooBigError
 from bot.discord.files import shown_again, shown_of, uploads_of
@@ -65,6 +73,26 @@ NEARLY_DONE: Final = 0.9
 FAREWELL_S: Final = 30.0
 # The part of the limit that is tried when Discord refuses files that keep the limit it told.
 SMALLER: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parcel:
+    """A message that is to reach the person of a job, whichever way.
+
+    Attributes:
+        what: Which of the job's messages it is.
+        compose: Makes it anew for every try; see ``Introduced``.
+        is_there: Whether a message of the bot is this one already.
+    """
+
+    job: Job
+    what: str
+    compose: Introduced
+    is_there: Callable[[discord.Message], bool]
+
+    @property
+    def address(self) -> Address:
+        return address_from(self.job.submission.address)
 
 
 class DiscordDelivery:
@@ -194,11 +222,15 @@ class DiscordDelivery:
         Raises:
             DeliveryError: It did not arrive.
         """
-        address = address_from(job.submission.address)
-        sentence = self.explain(error, address.locale)
+        sentence = self.explain(error, address_from(job.submission.address).locale)
         await self._progress.stop(job.id)
         await self._hand_over(
-            job, "apology", lambda intro: (text_card(f"{intro} {sentence}".strip()), [])
+            _Parcel(
+                job=job,
+                what="apology",
+                compose=lambda intro: (text_card(f"{intro} {sentence}".strip()), []),
+                is_there=lambda message: says(message, sentence),
+            )
         )
 
     def explain(self, error: Exception, locale: str | None = None) -> str:
@@ -236,36 +268,62 @@ class DiscordDelivery:
             card = result_card(result, uploads, words, intro=intro)
             return card, [upload.file() for upload in uploads]
 
-        await self._hand_over(job, "pictures", compose)
+        await self._hand_over(
+            _Parcel(
+                job=job,
+                what="pictures",
+                compose=compose,
+                is_there=lambda message: shows_result_of(message, job.id),
+            )
+        )
         return len(uploads)
 
-    async def _hand_over(self, job: Job, what: str, compose: Introduced) -> None:
-        address = address_from(job.submission.address)
+    async def _hand_over(self, parcel: _Parcel) -> None:
+        address, may_have_arrived = parcel.address, parcel.job.attempt_count > 0
         await self._client.wait_until_logged_in()
         if address.has_live_token(self._clock()):
             try:
-                return await self.mail.edit(address, lambda: compose(""))
+                return await self.mail.edit(address, lambda: parcel.compose(""))
             except TokenGoneError as error:
+                may_have_arrived = True  # by a try whose answer was lost
                 log.info("answer no longer editable: reason=%s", error)
+        if may_have_arrived and await self._has_arrived(parcel):
+            return None
         if address.may_post and address.channel_id is not None:
             try:
-                return await self._post(job, address.channel_id, what, compose)
+                return await self._post(parcel, address.channel_id)
             except ClosedError as error:
-                log.info("channel closed to the bot: job_id=%s reason=%s", job.id, error)
-        if not (await self._profile(job)).may_dm:
+                log.info("channel closed: job_id=%s reason=%s", parcel.job.id, error)
+        if not (await self._profile(parcel.job)).may_dm:
             raise ClosedError("the interaction is over and the bot may not write to the person")
-        return await self._direct(job, address, what, compose)
+        return await self._direct(parcel)
 
-    async def _post(self, job: Job, channel_id: int, what: str, compose: Introduced) -> None:
-        address = address_from(job.submission.address)
-        intro = words_of(address.locale).say("card_late", user=str(address.user_id))
-        nonce = nonce_of(job.id, what)
-        await self.mail.post(channel_id, address.user_id, lambda: compose(intro), nonce=nonce)
+    async def _has_arrived(self, parcel: _Parcel) -> bool:
+        """Whether an earlier try put it into the answer and did not live to learn so.
 
-    async def _direct(self, job: Job, address: Address, what: str, compose: Introduced) -> None:
-        intro = words_of(address.locale).say("card_direct")
-        nonce = nonce_of(job.id, f"{what} in private")
-        await self.mail.direct(address.user_id, lambda: compose(intro), nonce=nonce)
+        Where the bot may not look, it cannot know.
+        """
+        address = parcel.address
+        if address.channel_id is None or address.message_id is None:
+            return False
+        try:
+            message = await self.mail.read(address.channel_id, address.message_id)
+        except ClosedError as error:
+            log.info("answer not readable: job_id=%s reason=%s", parcel.job.id, error)
+            return False
+        return parcel.is_there(message)
+
+    async def _post(self, parcel: _Parcel, channel_id: int) -> None:
+        user_id = parcel.address.user_id
+        intro = words_of(parcel.address.locale).say("card_late", user=str(user_id))
+        nonce = nonce_of(parcel.job.id, parcel.what)
+        await self.mail.post(channel_id, user_id, lambda: parcel.compose(intro), nonce=nonce)
+
+    async def _direct(self, parcel: _Parcel) -> None:
+        intro = words_of(parcel.address.locale).say("card_direct")
+        nonce = nonce_of(parcel.job.id, f"{parcel.what} in private")
+        compose = parcel.compose
+        await self.mail.direct(parcel.address.user_id, lambda: compose(intro), nonce=nonce)
 
     async def _profile(self, job: Job) -> Profile:
         """What the person has chosen; a store that fails does not keep pictures from anybody."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import discord
 
+from engine.api import Verdict
 from engine.pictures import MediaType, fit
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def shown_of(drawn: Drawn, result: Result, words: Words, *, is_covered: bool) ->
                 png=drawn.grid_png,
                 stem=stem,
                 alt=alt[:MAX_ALT_CHARS],
-                is_spoiler=is_covered,
+                is_spoiler=is_covered or drawn.verdict is not Verdict.SAFE,
             )
         ]
     chosen = drawn.pictures[:MAX_ATTACHMENTS]
@@ -95,7 +96,7 @@ def shown_of(drawn: Drawn, result: Result, words: Words, *, is_covered: bool) ->
             png=picture.png,
             stem=f"{stem}-{picture.index + 1}",
             alt=alt_text(words, rank, len(chosen), result.prompt),
-            is_spoiler=is_covered,
+            is_spoiler=is_covered or picture.verdict is not Verdict.SAFE,
         )
         for rank, picture in enumerate(chosen, start=1)
     ]
@@ -111,7 +112,7 @@ def shown_again(past: Past, pngs: Sequence[bytes], words: Words) -> list[Shown]:
             png=png,
             stem=f"imagine-{request.seed}-{picture.index + 1}",
             alt=alt_text(words, picture.rank, len(pngs), request.prompt),
-            is_spoiler=past.job.submission.is_soft,
+            is_spoiler=past.job.submission.is_soft or picture.verdict is not Verdict.SAFE,
         )
         for picture, png in list(pictures)[:MAX_ATTACHMENTS]
     ]
@@ -126,8 +127,12 @@ def shown_upscaled(past: Past, rank: int, png: bytes, words: Words) -> Shown:
         png=png,
         stem=f"imagine-{submission.request.seed}-large-{rank}",
         alt=words.say("card_alt_upscaled", rank=rank, prompt=prompt)[:MAX_ALT_CHARS],
-        is_spoiler=submission.is_soft,
+        is_spoiler=submission.is_soft or _verdict_of(past, rank) is not Verdict.SAFE,
     )
+
+
+def _verdict_of(past: Past, rank: int) -> Verdict:
+    return next((p.verdict for p in past.pictures if p.rank == rank), Verdict.SAFE)
 
 
 def alt_text(words: Words, rank: int, count: int, prompt: str) -> str:

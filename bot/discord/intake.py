@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 
 import discord
 
-from bot.discord.address import address_of
+from bot.discord.address import MESSAGE_ID, address_of
 from bot.discord.errors import ALREADY_ACKNOWLEDGED, FOREIGN, persistently
 from bot.discord.guests import person_of, stranger_of
 from bot.jobs import Submission
@@ -138,10 +138,12 @@ async def _tried(
 async def _defer(interaction: discord.Interaction[Any], answer: Answer) -> None:
     match answer:
         case Answer.MESSAGE:
-            await interaction.response.defer(thinking=True)
+            told = await interaction.response.defer(thinking=True)
         case Answer.WHISPER:
-            await interaction.response.defer(thinking=True, ephemeral=True)
+            told = await interaction.response.defer(thinking=True, ephemeral=True)
         case Answer.CHANGE:
-            await interaction.response.defer()
+            told = await interaction.response.defer()
         case _:
             assert_never(answer)
+    if told is not None:
+        interaction.extras[MESSAGE_ID] = told.message_id

@@ -126,6 +126,13 @@ class Mail:
         with delivery_errors():
             await persistently(attempt, self._waits_s)
 
+    async def read(self, channel_id: int, message_id: int) -> discord.Message:
+        """Look, as the bot, how a message stands now."""
+        await self._client.wait_until_logged_in()
+        channel = self._client.get_partial_messageable(channel_id)
+        with delivery_errors():
+            return await persistently(lambda: channel.fetch_message(message_id), self._waits_s)
+
     async def _webhook(self, address: Address) -> discord.Webhook:
         await self._client.wait_until_logged_in()
         return discord.Webhook.partial(address.application_id, address.token, client=self._client)

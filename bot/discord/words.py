@@ -67,5 +67,5 @@ def words_of(locale: str | None) -> Words:
 @cache
 def _words(language: str) -> Words:
     text = (FOLDER / f"{language}.json").read_text(encoding="utf-8")
-    shared = REASONS if language == ENGLISH else {}
-    return Words(language=language, phrases={**shared, **json.loads(text)})
+    own: dict[str, Phrase] = json.loads(text)
+    return Words(language=language, phrases={**REASONS, **own} if language == ENGLISH else own)

@@ -29,7 +29,8 @@ class Decoder:
     """Knows how words are disguised.
 
     Args:
-        lookalikes: By letter: what is written in its place.
+        lookalikes: By letter: what cannot be told from it.
+        similar: By letter: what resembles it.
         signs: By sign or digit: the letters that it may stand for.
         minor_numerals: Words for the numbers below 18.
         known: The words that a disguise may hide, those of phrases among them.
@@ -41,6 +42,7 @@ class Decoder:
         self,
         *,
         lookalikes: Mapping[str, str],
+        similar: Mapping[str, str],
         signs: Mapping[str, str],
         minor_numerals: Iterable[str],
         known: Iterable[str],
@@ -48,6 +50,7 @@ class Decoder:
         glued: Iterable[str],
     ) -> None:
         self._to_latin = _table(lookalikes)
+        self._also_to_latin = _table(similar) | self._to_latin
         self._to_cyrillic = _cyrillic_of(lookalikes)
         self._signs = [
             str.maketrans({sign: _nth(letters, turn) for sign, letters in signs.items()})
@@ -91,10 +94,11 @@ class Decoder:
         yield word
         if word.isascii():
             return
-        latin = word.translate(self._to_latin)
+        is_mixed = any(letter.isascii() for letter in word)
+        latin = word.translate(self._also_to_latin if is_mixed else self._to_latin)
         if latin.isascii():
             yield latin
-        elif any(letter.isascii() for letter in word):
+        elif is_mixed:
             yield word.translate(self._to_cyrillic)
 
     def _without_signs(self, word: str) -> Iterator[str]:

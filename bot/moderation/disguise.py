@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Final
 
 from bot.moderation.decoding import MAX_HIDDEN_LETTERS, MIN_HIDDEN_LETTERS, Decoder, ages
@@ -28,6 +28,8 @@ _PIECE: Final = re.compile(
 )
 _WITHOUT_SPACES: Final = re.compile(f"[{LETTERS_WITHOUT_SPACES}]")
 _HANGUL: Final = re.compile("[\uac00-\ud7af]")
+# "2 7 years old" is 27, and not 7.
+_DIGIT_APART: Final = re.compile(r"(?<!\S)([0-9]) (?=[0-9](?!\S))")
 _WIDE_SPACE: Final = re.compile(r"\s\s+")
 
 # What stands around words: ASCII, and Unicode's quotation marks, dashes and dots.
@@ -136,16 +138,19 @@ class Disguises:
             run = words[first:end]
             if end - first == 1 or self._common.issuperset(run):
                 continue
-            places = [first + offset for offset, piece in enumerate(run) for _ in piece]
+            places = dict(
+                zip(accumulate(map(len, run), initial=0), range(first, end + 1), strict=True)
+            )
             for start, word in self._decoder.inside("".join(run)):
-                reading.edges[places[start]].append((word, places[start + len(word) - 1] + 1))
+                if start in places and start + len(word) in places:  # of whole pieces
+                    reading.edges[places[start]].append((word, places[start + len(word)]))
 
     def _read_halves(self, reading: Reading, words: list[str]) -> None:
         """Look for words that were cut in two: "na ked", but not "pen is"."""
         for place, (left, right) in enumerate(pairwise(words)):
-            if min(len(left), len(right)) > MIN_HIDDEN_LETTERS:
+            if not _SHORT_LETTERS <= min(len(left), len(right)) <= MIN_HIDDEN_LETTERS:
                 continue
-            if left in self._common and right in self._common:
+            if not self._common.isdisjoint((left, right)):
                 continue
             word = left + right
             if len(word) >= _MIN_JOINED_LETTERS and self._decoder.is_sought(word):
@@ -154,6 +159,7 @@ class Disguises:
 
 def _cut_up(text: str) -> _Pieces:
     pieces = _Pieces()
+    text = _DIGIT_APART.sub(r"\1", text)
     for group in _WIDE_SPACE.split(text) if _WIDE_SPACE.search(text) else [text]:
         group_first = len(pieces.words)
         chunks = group.split()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LETTERS_WITHOUT_SPACES: Final = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _WITHOUT_SPACES = re.compile(f"[{LETTERS_WITHOUT_SPACES}]")
 _WITH_PLURAL_S: Final = frozenset({"any", "en", "fr", "es", "pt"})
+# Stands before an entry without spaces that counts only where a word begins.
+_AT_START: Final = "^"
 # Beginnings ("masturbat*") have at least so many letters.
 _HEAD_LETTERS: Final = 2
 _SIBILANTS: Final = ("s", "x", "z", "ch", "sh")
@@ -95,7 +97,7 @@ class Lexicon:
         self._normalise = normalise
         self._phrases = Node()
         self._templates = Node()
-        self._letters: dict[str, list[tuple[str, Term]]] = {}
+        self._letters: dict[str, list[tuple[str, bool, Term]]] = {}
         self._singles: dict[str, list[Term]] = {}
         self._words: dict[str, set[str]] = {}
         self._terms: dict[tuple[str, str, bool], Term] = {}
@@ -147,9 +149,9 @@ class Lexicon:
         return self._normalise(part.removesuffix("*")).replace("'", "") + ending
 
     def _add_letters(self, entry: str, term: Term) -> None:
-        letters = self._normalise(entry.replace("*", ""))
+        letters = self._normalise(entry.replace("*", "")).removeprefix(_AT_START)
         bucket = self._letters.setdefault(letters[0], [])
-        bucket.append((letters, term))
+        bucket.append((letters, entry.startswith(_AT_START), term))
         bucket.sort(key=lambda item: -len(item[0]))
 
     def _note_words(self, words: Sequence[str], term: Term) -> None:
@@ -174,10 +176,11 @@ class Lexicon:
         """
         place = 0
         while place < len(text):
+            is_start = place == 0 or text[place - 1] == " "
             found = [
                 (letters, term)
-                for letters, term in self._letters.get(text[place], ())
-                if text.startswith(letters, place)
+                for letters, is_for_start, term in self._letters.get(text[place], ())
+                if text.startswith(letters, place) and (is_start or not is_for_start)
             ]
             length = len(found[0][0]) if found else 1
             for letters, term in found:

@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select, tuple_
 from bot.store.quotas import day_of
 from bot.store.rows import BOT_ACCOUNT, job_of
 from bot.store.tables import FINISHED, accounts, jobs, pictures
+from engine.api import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +37,13 @@ class KeptPicture:
         rank: From 1, the best.
         index: Which of the request's candidates it is.
         score: CLIP's logit.
+        verdict: Whether it may be shown openly, also when it is painted again.
     """
 
     rank: int
     index: int
     score: float
+    verdict: Verdict = Verdict.SAFE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ async def keep(connection: AsyncConnection, job_id: JobId, drawn: Sequence[Pictu
                 "candidate": picture.index,
                 "score": picture.score,
                 "tokens": packed(picture.tokens),
+                "verdict": picture.verdict,
             }
             for rank, picture in enumerate(drawn, start=1)
         ]
@@ -101,7 +105,10 @@ async def with_pictures(connection: AsyncConnection, rows: Sequence[Row[Any]]) -
     """These rows of jobs, with what was delivered of each."""
     kept: dict[str, list[KeptPicture]] = {row.id: [] for row in rows}
     for row in await connection.execute(pictures_query(list(kept))):
-        kept[row.job_id].append(KeptPicture(rank=row.rank, index=row.candidate, score=row.score))
+        picture = KeptPicture(
+            rank=row.rank, index=row.candidate, score=row.score, verdict=Verdict(row.verdict)
+        )
+        kept[row.job_id].append(picture)
     return [
         Past(job=job_of(row), finished_at=row.finished_at, pictures=tuple(kept[row.id]))
         for row in rows
@@ -166,10 +173,16 @@ def history_query(person: Person, *, limit: int, before: JobId | None) -> Select
     return query.where(age < mark)
 
 
-def pictures_query(job_ids: Sequence[str]) -> Select[Any, Any, Any, Any]:
+def pictures_query(job_ids: Sequence[str]) -> Select[*tuple[Any, ...]]:
     """The pictures of these jobs, best first."""
     return (
-        select(pictures.c.job_id, pictures.c.rank, pictures.c.candidate, pictures.c.score)
+        select(
+            pictures.c.job_id,
+            pictures.c.rank,
+            pictures.c.candidate,
+            pictures.c.score,
+            pictures.c.verdict,
+        )
         .where(pictures.c.job_id.in_(job_ids))
         .order_by(pictures.c.job_id, pictures.c.rank)
     )

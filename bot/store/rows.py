@@ -115,6 +115,7 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "options": asdict(request.options),
         "keep": list(request.keep),
         "preview": request.preview,
+        "strict": request.strict,
         "address": dict(submission.address),
         "state": job.state,
         "attempt_count": job.attempt_count,
@@ -129,6 +130,7 @@ def values_of(job: Job, *, worker: str | None, turn: int) -> dict[str, Any]:
         "channel": submission.channel,
         "origin": submission.origin,
         "is_soft": submission.is_soft,
+        "strict": request.strict,
     }
 
 
@@ -146,6 +148,7 @@ def job_of(row: Row[Any]) -> Job:
                 options=SamplingOptions(**row.options),
                 keep=tuple(row.keep),
                 preview=row.preview,
+                strict=row.strict,
             ),
             address=row.address,
             community=row.community,

@@ -136,10 +136,10 @@ class WebAdapter:
 
     async def show_progress(self, job: Job, event: Progress) -> None:
         """Tell open pages how far the job is."""
-        if isinstance(event, Preview):
-            self._board.post_preview(job.id, event.picture)
-        else:
+        if not isinstance(event, Preview):
             self._board.post(job.id, views.in_progress(job, event))
+        elif not job.submission.is_soft:  # nobody has looked at a preview
+            self._board.post_preview(job.id, event.picture)
 
     async def deliver(self, job: Job, drawn: Drawn) -> None:
         """Write the pictures and tell open pages; a second time changes nothing."""

@@ -4,7 +4,8 @@ Every view has ``job_id``, ``prompt``, ``picture_count``, ``seed``, ``options``,
 ``origin`` (the job it is a variation or redrawing of, or null) and ``state``, which is one of
 queued (with ``pictures_ahead`` and ``eta_s``, the seconds until the pictures come, or null
 while that is not known), drawing (``percent``, ``eta_s``, and ``preview`` once there is one),
-postponed (``sentence``), done (``model``, ``grid``, ``pictures`` best first, ``timings``),
+postponed (``sentence``), done (``model``, ``grid``, ``pictures`` best first, ``timings``; a
+picture that ``is_covered`` may not be for everybody),
 failed (``sentence``) and cancelled (``sentence``). Of a job whose files are gone, ``model`` and
 ``timings`` are null.
 """
@@ -19,9 +20,11 @@ from engine.api import Queued
 from engine.pictures import GUTTER_PX, grid_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bot.jobs import Job, JobId, Json
     from bot.store.history import Past
-    from engine.api import Drawing, Drawn
+    from engine.api import Drawing, Drawn, Picture
 
     View = dict[str, Json]
 
@@ -64,14 +67,14 @@ def postponed(job: Job) -> View:
 
 def done(job: Job, drawn: Drawn) -> View:
     """Describe a job whose pictures are there, best first."""
-    kept = [(picture.index, picture.score) for picture in drawn.pictures]
+    pictures = [_picture(job, rank, p.index, p.score) for rank, p in _ranked(drawn.pictures)]
     return _view(
         job,
         "done",
         seed=drawn.seed,
         model=drawn.model,
         grid=_grid_url(job.id),
-        pictures=_pictures(job.id, kept),
+        pictures=pictures,
         timings={
             "waited_s": round(drawn.timings.waited_s, 3),
             "decoded_s": round(drawn.timings.decoded_s, 3),
@@ -97,8 +100,7 @@ def past(of: Past) -> View:
         case JobState.ACCEPTED | JobState.DRAWING | JobState.DELIVERING:
             return accepted(job)
         case JobState.DELIVERED:
-            kept = [(picture.index, picture.score) for picture in of.pictures]
-            pictures = _pictures(job.id, kept)
+            pictures = [_picture(job, p.rank, p.index, p.score) for p in of.pictures]
             grid = _grid_url(job.id)
             return _view(job, "done", model=None, grid=grid, pictures=pictures, timings=None)
         case JobState.APOLOGISING | JobState.FAILED:
@@ -148,14 +150,16 @@ def _grid_url(job_id: JobId) -> str:
     return f"/pictures/{job_id}/{GRID_NAME}"
 
 
-def _pictures(job_id: JobId, kept: list[tuple[int, float]]) -> list[Json]:
-    """Describe pictures by (index, score), best first."""
-    return [
-        {
-            "url": f"/pictures/{job_id}/{picture_name(rank)}",
-            "rank": rank,
-            "score": round(score, 3),
-            "index": index,
-        }
-        for rank, (index, score) in enumerate(kept, start=1)
-    ]
+def _ranked(pictures: Iterable[Picture]) -> Iterable[tuple[int, Picture]]:
+    return enumerate(pictures, start=1)
+
+
+def _picture(job: Job, rank: int, index: int, score: float) -> Json:
+    """Describe a picture; those that may not be for everybody are covered at first."""
+    return {
+        "url": f"/pictures/{job.id}/{picture_name(rank)}",
+        "rank": rank,
+        "score": round(score, 3),
+        "index": index,
+        "is_covered": job.submission.is_soft,
+    }

@@ -31,7 +31,7 @@ from bot.x.polling import MentionPoll
 from bot.x.replies import Answer
 from bot.x.sweep import sweep_forever
 from bot.x.walks import IncompleteWalkError
-from engine.api import EngineBusyError
+from engine.api import EngineBusyError, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -312,7 +312,7 @@ class XAdapter:
             picture=for_timeline(drawn.grid_png),
             alt_text=sentences.x_alt_text(prompt, picture_count, limit_chars=MAX_ALT_TEXT_CHARS),
             sentence=sentences.x_answer(picture_count),
-            is_sensitive=job.submission.is_soft,
+            is_sensitive=job.submission.is_soft or drawn.verdict is not Verdict.SAFE,
         )
         await self._post(root_id, answer)
 

@@ -64,6 +64,11 @@ class ClipConfig:
     image_size: int
     patch_size: int
 
+    @property
+    def knows_words(self) -> bool:
+        """Whether it reads any English: all released ones have one vocabulary, small ones no."""
+        return self.vocab_size == _TEXT_DEFAULTS["vocab_size"]
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> ClipConfig:
         """Read a ``config.json``.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from engine.api import DEMO_CHECKPOINT, SamplingOptions
+from engine.api import DEMO_CHECKPOINT, PictureCheck, SamplingOptions
 from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from engine.training.judge import evaluate
@@ -48,7 +48,11 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="where the contact sheet goes")
     options = parser.parse_args()
     runner = load_runner(
-        RunnerSettings(checkpoint_dir=options.checkpoint, slot_count=options.candidates)
+        RunnerSettings(
+            checkpoint_dir=options.checkpoint,
+            slot_count=options.candidates,
+            picture_check=PictureCheck.OFF,
+        )
     )
     sampling = SamplingOptions(
         condition_scale=options.condition_scale,
@@ -80,7 +84,7 @@ def draw_ranked(
         for _ in range(runner.chunk_count):
             runner.step()
         pixels = runner.render(runner.tokens(slots))
-        yield [pixels[i] for i in np.argsort(-runner.rank(prompt, pixels), kind="stable")]
+        yield [pixels[i] for i in np.argsort(-runner.rank(prompt, pixels).scores, kind="stable")]
 
 
 def contact_sheet(pictures: Sequence[tuple[str, NDArray[np.uint8]]]) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from bot.discord.address import address_from
 from bot.discord.cards import text_card
 from bot.discord.errors import ClosedError, TokenGoneError, TooBigError
 from bot.jobs import DeliveryError, Person, Platform, UndeliverableError
+from engine.api import DrawingFailedError
 from tests.support.discord_bot import Bot
 from tests.support.discord_server import DiscordServer, Fault
 from tests.support.waiting import until
@@ -195,6 +197,49 @@ async def test_a_result_whose_message_was_deleted_is_left_for_the_history(
 
     assert server.posts == []
     assert len(past.pictures) == 2
+
+
+@pytest.mark.parametrize("outcome_text", ["pictures", "an apology"])
+async def test_what_arrived_although_nobody_learned_so_is_not_sent_again_in_another_way(
+    server: DiscordServer, bot: Bot, outcome_text: str
+) -> None:
+    bot.config = replace(bot.config, progress_interval_s=3_600)
+    bot.engine.open.clear()
+    if outcome_text == "an apology":
+        bot.engine.errors.append(DrawingFailedError("It broke."))
+    async with bot.running():
+        asked = await server.slash("imagine", A_CAT)
+        message = await asked.message_when(lambda m: bool(m.text))
+        server.faults.append(
+            Fault(
+                method="PATCH",
+                path=ORIGINAL,
+                kind="commit then reset",
+                also=lambda: live_in(bot, server, minutes=16),
+            )
+        )
+        bot.engine.open.set()
+        await done(bot)
+
+    assert ("could not be drawn" in message.text) == (outcome_text == "an apology")
+    assert server.posts == []
+    reads = server.requests("GET", f"/channels/{CHANNEL_ID}/messages/{message.id}")
+    assert [read.status for read in reads] == [200]
+
+
+async def test_a_dead_token_whose_message_shows_no_result_leads_to_a_post(
+    server: DiscordServer, bot: Bot
+) -> None:
+    bot.engine.open.clear()
+    async with bot.running():
+        asked = await server.slash("imagine", A_CAT)
+        await asked.message_when(lambda m: m.text == "Drawing… 0 %")
+        server.advance(minutes=16)
+        bot.engine.open.set()
+        await server.post_when()
+        await done(bot)
+
+    assert len(server.posts) == 1
 
 
 # ----------------------------------------------------------- the table in bot.discord.errors

@@ -26,6 +26,7 @@ from engine.api import (
     EngineError,
     EngineStats,
     InvalidRequestError,
+    PicturesWithheldError,
     Queued,
     SamplingOptions,
 )
@@ -620,6 +621,21 @@ async def test_kept_tokens_that_are_not_of_this_model_are_refused(
         "The picture to complete was not drawn by this model (arithmetic): draw it anew, or "
         "upload it as a file."
     )
+    assert repr(engine) == "<EngineProcess ready, 0 requests, 0 restarts>"
+
+
+async def test_a_request_of_which_nothing_is_safe_fails_and_the_next_is_drawn(
+    engine: EngineProcess, tmp_path: Path
+) -> None:
+    request = DrawRequest(prompt="a cat", picture_count=2, seed=7)
+    before = await drawn(engine, request)
+    (tmp_path / "explicit").write_text(" ".join(str(p.tokens[0]) for p in before.pictures))
+
+    with pytest.raises(PicturesWithheldError, match="lets none of these pictures be shown"):
+        await drawn(engine, request)
+
+    (tmp_path / "explicit").unlink()
+    assert (await drawn(engine, request)).pictures == before.pictures
     assert repr(engine) == "<EngineProcess ready, 0 requests, 0 restarts>"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import re
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.support.page import Page
 
+OPEN = {"is_covered": False}
 USUAL = {"temperature": None, "top_k": None, "top_p": None, "condition_scale": None}
 
 
@@ -51,8 +53,8 @@ async def test_a_sentence_becomes_ranked_pictures(page: Page) -> None:
         "model": "scripted",
         "grid": f"/pictures/{job_id}/grid.png",
         "pictures": [
-            {"url": f"/pictures/{job_id}/01.png", "rank": 1, "score": 0.0, "index": 1},
-            {"url": f"/pictures/{job_id}/02.png", "rank": 2, "score": -1.0, "index": 0},
+            {"url": f"/pictures/{job_id}/01.png", "rank": 1, "score": 0.0, "index": 1, **OPEN},
+            {"url": f"/pictures/{job_id}/02.png", "rank": 2, "score": -1.0, "index": 0, **OPEN},
         ],
         "timings": {"waited_s": 0.0, "decoded_s": 0.1, "rendered_s": 0.1},
     }
@@ -100,6 +102,28 @@ async def test_the_newest_preview_has_an_address_until_the_pictures_are_there(pa
     page.engine.halfway.set()
     await page.views(accepted["job_id"])
     assert await page.get(view["preview"]["url"]) == (204, b"")
+
+
+async def test_pictures_of_delicate_words_are_covered_and_have_no_preview(page: Page) -> None:
+    _, accepted = await page.ask(prompt="a delicate cube", pictures=1)
+
+    views = await page.views(accepted["job_id"])
+    await page.rest()
+    shutil.rmtree(page.pictures_dir)
+    again = await page.look(f"/api/jobs/{accepted['job_id']}")
+
+    assert all("preview" not in view for view in views)
+    assert [view["pictures"][0]["is_covered"] for view in (views[-1], again)] == [True, True]
+
+
+async def test_words_that_are_not_drawn_are_refused_with_a_sentence(page: Page) -> None:
+    assert await page.ask(prompt="a forbidden cube") == (
+        422,
+        {
+            "error": "The bot does not draw this. Please describe something else. Nothing was "
+            "taken from your allowance."
+        },
+    )
 
 
 async def test_every_option_reaches_the_engine(page: Page) -> None:

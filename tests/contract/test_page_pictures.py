@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from bot.jobs import Platform
 from engine.api import DrawingFailedError
+from tests.support.factories import person, submission
 from tests.support.looks import decoded
 from tests.support.page import serving
 from tests.support.scripted_engine import ScriptedEngine, solid_png
@@ -96,6 +98,15 @@ async def test_nobody_sees_what_another_asked_for(page: Page) -> None:
 
     async with somebody_else(page) as other, other.get("/api/history") as answer:
         assert await answer.json() == {"jobs": [], "has_more": False}
+
+
+async def test_what_was_asked_for_on_another_platform_is_no_page(page: Page) -> None:
+    job = await page.store.accept(
+        submission(by=person("ada", Platform.DISCORD)), now=page.clock(), allowance_count=10
+    )
+
+    assert (await page.get(f"/api/jobs/{job.id}"))[0] == 404
+    assert (await page.get(f"/pictures/{job.id}/01.png"))[0] == 404
 
 
 async def test_the_history_tells_what_is_under_way_and_what_failed(page: Page) -> None:

@@ -216,6 +216,35 @@ async def test_variations_and_redrawings_lead_on_and_the_way_back_works(
         assert not await browser.is_shown("#origin")
 
 
+async def test_pictures_that_may_not_be_for_everybody_are_uncovered_on_demand(
+    devtools: str, tmp_path: Path
+) -> None:
+    covered = "document.querySelectorAll('.covered').length"
+    async with browsing(devtools, tmp_path) as (_, browser):
+        await drawn(browser, "a delicate cube", count=3)
+        assert await browser.evaluate(covered) == 3
+        label = "document.querySelector('button.open').ariaLabel"
+        assert await browser.evaluate(label) == "Picture 1: May not be for everybody. Show"
+
+        await browser.click("button.open")
+        assert await browser.evaluate(covered) == 2
+        assert not await browser.is_shown("#viewer")
+
+        await browser.click("button.open")
+        await browser.until("document.querySelector('#viewer').open")
+        assert not await browser.is_shown("#uncover")
+        await browser.press("ArrowRight")
+        await browser.click("#uncover")
+        assert not await browser.is_shown("#uncover")
+        assert await browser.evaluate(covered) == 1
+        await browser.press("ArrowRight")
+        assert await browser.is_shown("#uncover")
+        await browser.press("Escape")
+        await browser.click("a[href='/history']")
+        await browser.until("document.querySelector('#history img')")
+        assert not await browser.is_shown("#history .covered-picture")
+
+
 async def test_a_job_is_given_up_while_it_waits(devtools: str, tmp_path: Path) -> None:
     engine = ScriptedEngine()
     engine.open.clear()

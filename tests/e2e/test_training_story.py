@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from engine.api import SamplingOptions
+from engine.api import PictureCheck, SamplingOptions
 from engine.contract import Placement, RunnerSettings
 from engine.runner import load_runner
 
@@ -55,10 +55,16 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def drawn_from(checkpoint: Path) -> NDArray[np.uint8]:
     """Draw one picture and have it ranked."""
-    runner = load_runner(RunnerSettings(checkpoint_dir=checkpoint, slot_count=1))
+    runner = load_runner(
+        RunnerSettings(
+            checkpoint_dir=checkpoint,
+            slot_count=1,
+            picture_check=PictureCheck.OFF,
+        )
+    )
     runner.place([Placement(slot=0, prompt=PROMPT, seed=1, index=0, options=SamplingOptions())])
     for _ in range(runner.chunk_count):
         runner.step()
     pixels = runner.render(runner.tokens([0]))
-    assert np.isfinite(runner.rank(PROMPT, pixels)).all()
+    assert np.isfinite(runner.rank(PROMPT, pixels).scores).all()
     return pixels

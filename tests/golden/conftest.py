@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine import weights
+from engine.api import PictureCheck
 from engine.contract import RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from tests.support.tiny import DATA, golden, tiny_checkpoint
@@ -53,7 +54,13 @@ def clip() -> Clip:
 def mega_runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
     """Two slots; its pictures are 256 tokens, and its vocabulary has more than the codebook."""
     folder = tiny_checkpoint(tmp_path_factory.mktemp("mega"), dalle_bart="dalle_mega_tiny")
-    return load_runner(RunnerSettings(checkpoint_dir=folder, slot_count=2))
+    return load_runner(
+        RunnerSettings(
+            checkpoint_dir=folder,
+            slot_count=2,
+            picture_check=PictureCheck.OFF,
+        )
+    )
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +68,9 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> JaxRunner:
     """Four slots, warmed up; its pictures are 64 tokens in 4 chunks."""
     runner = load_runner(
         RunnerSettings(
-            checkpoint_dir=tiny_checkpoint(tmp_path_factory.mktemp("tiny")), slot_count=4
+            checkpoint_dir=tiny_checkpoint(tmp_path_factory.mktemp("tiny")),
+            slot_count=4,
+            picture_check=PictureCheck.OFF,
         )
     )
     runner.warm_up()

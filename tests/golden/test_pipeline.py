@@ -67,7 +67,7 @@ def test_pixels_and_ranking_equal_those_of_the_original(runner: JaxRunner) -> No
     expected = golden("pipeline")
 
     pixels = runner.render(expected["image_tokens"])
-    scores = np.stack([runner.rank(prompt, pixels) for prompt in PROMPTS[:2]], axis=1)
+    scores = np.stack([runner.rank(prompt, pixels).scores for prompt in PROMPTS[:2]], axis=1)
 
     np.testing.assert_allclose(pixels.astype(int), expected["images_uint8"].astype(int), atol=1)
     np.testing.assert_allclose(scores, expected["clip_logits_per_image"], atol=1e-3)

@@ -9,6 +9,7 @@ The checkpoint folder is its switchboard: while the file ``hold`` is in it, no s
 but one for every file ``pass``; a file ``broken`` is refused as a checkpoint, ``defective``
 crashes the start (as often as the number in it says) and ``slow`` makes it endless; while
 ``stuck`` is in it, no picture is rendered, and with ``heavy`` each is 700 px a side. The
+files ``explicit`` and ``suggestive`` hold the first tokens of pictures that are so. The
 prompts "kill once ..." and "kill always ..." end the process in mid-drawing, "hang once ..."
 hangs it, "unrankable ..." and "unplaceable ..." break their own request.
 """
@@ -23,8 +24,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.api import CheckpointError
-from engine.contract import RunnerStats
+from engine.api import CheckpointError, PictureCheck
+from engine.contract import Ranking, RunnerStats
+from engine.verdicts import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,6 +71,7 @@ class ArithmeticRunner:
     image_length = TOKEN_COUNT
     code_count = VOCABULARY
     picture_side_px = SIDE
+    picture_check = PictureCheck.STANDARD
 
     def __init__(self, folder: Path, slot_count: int) -> None:
         self.slot_count = slot_count
@@ -124,10 +127,22 @@ class ArithmeticRunner:
         pixels = np.concatenate([pixels, pixels, 255 - pixels], axis=-1)
         return _heavy(tokens) if (self._folder / "heavy").exists() else pixels
 
-    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> Ranking:
         if prompt.startswith("unrankable"):
             raise ValueError("unrankable")
-        return pixels[..., 0].mean(axis=(1, 2)).astype(np.float32)
+        return Ranking(pixels[..., 0].mean(axis=(1, 2)).astype(np.float32))
+
+    def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        explicit, suggestive = (self._tokens_in(name) for name in ("explicit", "suggestive"))
+        seen = np.zeros((len(pixels), len(CLASSES)), np.float32)
+        for row, first in zip(seen, pixels[:, 0, 0, 0].tolist(), strict=True):
+            kind = "Porn" if first in explicit else "Sexy" if first in suggestive else "Neutral"
+            row[CLASSES.index(kind)] = 1.0
+        return seen
+
+    def _tokens_in(self, name: str) -> set[int]:
+        file = self._folder / name
+        return {int(word) for word in file.read_text().split()} if file.exists() else set()
 
     def upscale(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return pixels.repeat(4, axis=1).repeat(4, axis=2)

@@ -108,14 +108,11 @@ class Gateway:
             lambda: self._connected(scene) is not None, 30.0, lambda: "no bot is connected"
         )
 
-    async def wait_until_identified(self) -> None:
-        """Wait until all shards of a bot are there."""
-        await self._world.until(self._is_whole, 60.0, lambda: "no bot is connected")
-
-    def _is_whole(self) -> bool:
+    @property
+    def is_connected(self) -> bool:
+        """Whether any shard is there."""
         sessions = self._sessions.values()
-        count = next(iter(sessions)).shard[1] if sessions else 1
-        return sum(s.connection is not None and s.connection.is_open for s in sessions) == count
+        return any(s.connection is not None and s.connection.is_open for s in sessions)
 
     async def send(self, event: str, data: Json, scene: Scene) -> None:
         """Tell the shard that hears of this scene."""

@@ -122,6 +122,12 @@ class Message:
         ]
 
     @property
+    def shows_result(self) -> bool:
+        """Whether it shows pictures, and no preview, which has a button to cancel."""
+        ids = [part["custom_id"] for part in self.buttons.values() if "custom_id" in part]
+        return bool(self.gallery_items) and not any(each.startswith("im:cancel") for each in ids)
+
+    @property
     def buttons(self) -> dict[str, Json]:
         """All buttons by their labels, or by the name of their emoji."""
         return {name_of(part): part for part in walk(self.components) if part["type"] == 2}
@@ -177,8 +183,8 @@ class Interaction:
         return self.message
 
     async def pictures(self, timeout_s: float = 10.0) -> Message:
-        """Wait until the answer shows pictures and return it."""
-        return await self.message_when(lambda message: bool(message.gallery), timeout_s)
+        """Wait until the answer shows pictures that can no longer be cancelled."""
+        return await self.message_when(lambda message: message.shows_result, timeout_s)
 
     async def said(self, timeout_s: float = 10.0) -> Message:
         """Wait until the answer says anything at all and return it."""

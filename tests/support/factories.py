@@ -38,6 +38,7 @@ def submission(
     channel: str | None = None,
     origin: JobId | None = None,
     is_soft: bool = False,
+    strict: bool = False,
 ) -> Submission:
     """A submission of an event of its own, unless ``event_id`` says which."""
     return Submission(
@@ -50,6 +51,7 @@ def submission(
             options=options or SamplingOptions(),
             keep=keep,
             preview=preview,
+            strict=strict,
         ),
         address=address or {},
         community=community,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
-from bot.jobs import Platform
+from bot.jobs import ModeratedError, Platform
 from bot.service import Service
 from bot.store import Store
 from bot.studio import Studio
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
+    from bot.jobs import Submission
     from bot.web.pages import Pages
     from tests.support.scripted_engine import ScriptedEngine
 
@@ -77,6 +78,17 @@ class Page:
         await until(lambda: repr(self.service) == "<Service 0 jobs running>")
 
 
+class WaryGatekeeper:
+    """Draws no words with "forbidden" in them, and calls those with "delicate" soft."""
+
+    async def admit(self, submission: Submission, *, level: str | None) -> Submission:
+        del level
+        prompt = submission.request.prompt
+        if "forbidden" in prompt:
+            raise ModeratedError("forbidden")
+        return replace(submission, is_soft="delicate" in prompt)
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
@@ -92,7 +104,12 @@ async def serving(
     clock = clock or Clock()
     store = await Store.open(database_url(folder))
     service = Service(
-        store=store, engine=engine, daily_pictures=daily_pictures, clock=clock, sleep=clock.sleep
+        store=store,
+        engine=engine,
+        daily_pictures=daily_pictures,
+        gatekeeper=WaryGatekeeper(),
+        clock=clock,
+        sleep=clock.sleep,
     )
     studio = Studio(store=store, engine=engine, clock=clock)
     with reserve_port("127.0.0.1", number) as port:

@@ -30,6 +30,7 @@ from bot.discord.guests import guest_of
 from bot.discord.intake import Answer, person_of, submission_of
 from bot.discord.words import words_of
 from bot.jobs import BlockedError, Canceller, PausedError, Submitter, UnknownPictureError
+from bot.store import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -195,15 +196,21 @@ class Acts:
         submission = submission_of(interaction, request, guest=guest, origin=origin)
         await self._flow.submit(submission)
 
+    async def locale_of(self, interaction: Interaction, *, is_public: bool) -> str:
+        """The language of an answer; if the store fails, that of the person's Discord."""
+        try:
+            guest = await guest_of(interaction, self._desk)
+        except StoreError:
+            return str(interaction.locale)
+        return guest.public_locale if is_public else guest.own_locale
+
     async def _public(self, interaction: Interaction) -> Address:
         """The place of an answer that everybody there can read."""
-        guest = await guest_of(interaction, self._desk)
-        return address_of(interaction, locale=guest.public_locale)
+        return address_of(interaction, locale=await self.locale_of(interaction, is_public=True))
 
     async def _whispered(self, interaction: Interaction) -> Address:
         """The place of an answer that only the person can read."""
-        guest = await guest_of(interaction, self._desk)
-        return address_of(interaction, locale=guest.own_locale)
+        return address_of(interaction, locale=await self.locale_of(interaction, is_public=False))
 
     async def _say(self, address: Address, key: str) -> None:
         await self._delivery.answer(address, words_of(address.locale).say(key))

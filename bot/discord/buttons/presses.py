@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # A dialog must be there within three seconds, and the store is asked for its words before.
-DIALOG_WITHIN_S: Final = 1.5
+DIALOG_WITHIN_S: Final = 1.0
 
 
 class Presses:
@@ -109,7 +109,8 @@ class Presses:
         """Open the dialog, or acknowledge and say why there is none."""
         try:
             async with asyncio.timeout(DIALOG_WITHIN_S):
-                dialog = await self._acts.dialog(press, words_of(str(interaction.locale)))
+                locale = await self._acts.locale_of(interaction, is_public=False)
+                dialog = await self._acts.dialog(press, words_of(locale))
         except Exception as error:  # noqa: BLE001 - one press: the others go on
             if await acknowledge(interaction, Answer.WHISPER):
                 await self._tell(interaction, Answer.WHISPER, error)
@@ -131,7 +132,9 @@ class Presses:
     async def _tell(self, interaction: Interaction, announced: Answer, error: Exception) -> None:
         """Say what went wrong: in the answer, or beside the message that stays as it is."""
         self._log(interaction, error)
-        sentence = self._sentence(error, str(interaction.locale))
+        is_public = announced is Answer.MESSAGE
+        locale = await self._acts.locale_of(interaction, is_public=is_public)
+        sentence = self._sentence(error, locale)
         try:
             if announced is Answer.CHANGE:
                 await self._delivery.mail.whisper(interaction, sentence)

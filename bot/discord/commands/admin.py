@@ -43,7 +43,9 @@ def add_to(tree: app_commands.CommandTree[DiscordClient], clerk: Clerk) -> None:
         **named("admin"),
         guild_only=True,
         default_permissions=discord.Permissions(manage_guild=True),
-        allowed_contexts=app_commands.AppCommandContext(guild=True),
+        allowed_contexts=app_commands.AppCommandContext(
+            guild=True, dm_channel=False, private_channel=False
+        ),
         # Who has brought the bot along for themselves decides nothing for a server.
         allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
     )
@@ -96,9 +98,7 @@ def _add_tier(group: Group, clerk: Clerk) -> None:
     async def suggest(
         _interaction: discord.Interaction[DiscordClient], current: str
     ) -> list[app_commands.Choice[str]]:
-        fitting = [
-            name for name in sorted(clerk.desk.tier_names) if current.lower() in name.lower()
-        ]
+        fitting = [name for name in sorted(clerk.desk.tiers) if current.lower() in name.lower()]
         return [app_commands.Choice(name=name, value=name) for name in fitting[:MAX_CHOICES]]
 
     @group.command(**named("admin_tier"))
@@ -108,7 +108,7 @@ def _add_tier(group: Group, clerk: Clerk) -> None:
         interaction: discord.Interaction[DiscordClient], role: discord.Role, tier: str | None = None
     ) -> None:
         async def work(call: Call) -> None:
-            known = clerk.desk.tier_names
+            known = clerk.desk.tiers
             if tier is not None and tier not in known:
                 await call.say("admin_no_tier", known=", ".join(sorted(known)) or "0")
                 return

@@ -123,8 +123,12 @@ class Clerk:
 
     async def press(self, interaction: Interaction, verb: str, of: str) -> None:
         """Do what the button ``verb`` does, for the person, job or page ``of``."""
-        answer, work = self._presses[verb]
-        await self.attend(interaction, lambda call: work(call, of), answer)
+        answer, work = self._presses.get(verb, (Answer.WHISPER, _outdated))
+        try:
+            await self.attend(interaction, lambda call: work(call, of), answer)
+        except Exception as error:
+            log.exception("button failed: interaction_id=%s", interaction.id)
+            await self._answer(interaction, error, words_of(str(interaction.locale)))
 
     async def attend(
         self, interaction: Interaction, work: Work, answer: Answer = Answer.WHISPER
@@ -174,11 +178,6 @@ class Clerk:
             log.info("command not understood: error=%s", type(error).__name__)
             await self._tell(interaction, words.say("command_outdated"))
 
-    async def on_item_error(self, interaction: Interaction, error: Exception) -> None:
-        """Answer what went wrong inside a button or a dialog of ours."""
-        log.error("button failed: interaction_id=%s", interaction.id, exc_info=error)
-        await self._answer(interaction, error, words_of(str(interaction.locale)))
-
     async def _answer(self, interaction: Interaction, error: Exception, words: Words) -> None:
         await self._tell(interaction, reason(error, self.clock(), words))
 
@@ -191,6 +190,10 @@ class Clerk:
                 await persistently(edit, self._waits_s)
         except DeliveryError as error:
             log.warning("answer not shown: interaction_id=%s error=%s", interaction.id, error)
+
+
+async def _outdated(call: Call, _of: str) -> None:
+    await call.say("button_outdated")
 
 
 async def suggested(

@@ -24,6 +24,7 @@ PROMPT_CHARS: Final = 120
 CHOICE_CHARS: Final = 100  # Source: Discord API documentation, "Application Command Option Choice"
 SHOWN_JOBS: Final = 10
 SHOWN_BLOCKS: Final = 20
+SHOWN_RULES: Final = 40  # a message holds 4,000 characters
 
 
 def shortened(text: str, limit_chars: int) -> str:
@@ -162,8 +163,8 @@ def _info(name: str, info: PictureInfo, words: Words) -> str:
 def rules_text(rules: CommunityRules, words: Words) -> str:
     """Tell what the admins of a server have chosen."""
     yes, no = words.say("yes"), words.say("no")
-    channels = " ".join(f"<#{id_}>" for id_ in rules.channels) or words.say("admin_everywhere")
-    tiers = ", ".join(f"<@&{role}> {plain(tier)}" for role, tier in rules.role_tiers.items())
+    channels = _listed([f"<#{id_}>" for id_ in rules.channels]) or words.say("admin_everywhere")
+    tiers = _listed([f"<@&{role}> {plain(tier)}" for role, tier in rules.role_tiers.items()])
     usual = words.say("settings_usual")
     daily, at_once = rules.daily_pictures, rules.jobs_at_once
     language = _language_name(rules.language, words, "language_auto")
@@ -179,6 +180,11 @@ def rules_text(rules: CommunityRules, words: Words) -> str:
             words.say("admin_paused", value=yes if rules.is_paused else no),
         ]
     )
+
+
+def _listed(items: list[str]) -> str:
+    more = [f"… +{len(items) - SHOWN_RULES}"] if len(items) > SHOWN_RULES else []
+    return ", ".join([*items[:SHOWN_RULES], *more])
 
 
 def blocks_text(blocks: list[Block], words: Words) -> str:

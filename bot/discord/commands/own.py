@@ -110,8 +110,8 @@ async def cancel_one(clerk: Clerk, call: Call, request: str | None) -> None:
             return
         request = own[0].id
     job = await clerk.service.cancel(JobId(request), call.guest.person)
-    await clerk.delivery.cancelled(job)
     await call.say("cancel_done", prompt=lines.prompt_of(job))
+    await clerk.delivery.cancelled(job)  # in the message where the pictures would have been
 
 
 def _add_settings(tree: app_commands.CommandTree[DiscordClient], clerk: Clerk) -> None:

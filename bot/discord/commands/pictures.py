@@ -101,7 +101,7 @@ def page(found: list[Past], words: Words, *, is_first: bool) -> Layout:
             layout.add_item(ui.Section[Layout](text, accessory=_show_button(past.job.id, words)))
         else:
             layout.add_item(ui.TextDisplay[Layout](text))
-    turning = []
+    turning: list[ui.Button[Layout]] = []
     if not is_first:
         turning.append(_turn_button(words.say("history_newest"), NEWEST))
     if len(found) > PAGE:

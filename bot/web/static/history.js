@@ -1,6 +1,7 @@
 // What this person asked for before, newest first, a screenful at a time.
 
 import { get } from "./api.js";
+import { isCovered } from "./covers.js";
 import { busy, byId, complain, isBusy, pictures, when } from "./words.js";
 
 const EMPTY = "Nothing yet. What you draw on this page is kept here.";
@@ -62,5 +63,6 @@ function bestOf(view) {
   image.loading = "lazy";
   image.alt = ""; // the words stand below it
   image.src = view.pictures[0].url;
+  image.classList.toggle("covered-picture", isCovered(view.pictures[0]));
   return image;
 }

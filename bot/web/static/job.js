@@ -4,6 +4,7 @@ import { get, post, toLogin } from "./api.js";
 import {
   altText, busy, byId, complain, fileName, isBusy, pictures, rankText, timeLeft,
 } from "./words.js";
+import { COVERED, isCovered, uncover } from "./covers.js";
 import { openViewer } from "./viewer.js";
 
 const LOST = "The connection is interrupted; waiting for the bot to come back…";
@@ -15,6 +16,7 @@ let events = null; // the stream of the job that is followed
 let retry = null; // the timer of the next try, where the browser has given up
 let ready = null; // when the pictures come, by our own clock in ms
 let ticking = null;
+let covers = []; // cover or uncover each picture of the gallery
 let onEnd = () => {};
 
 export const shownView = () => shown;
@@ -99,12 +101,17 @@ function status(view) {
     case "drawing":
       return "Drawing"; // said once; the steps are shown beside it and not read out
     case "done":
-      return view.pictures.length > 1
-        ? `${pictures(view.pictures.length)}, the best match first.`
-        : "1 picture.";
+      return drawn(view);
     default:
       return view.state === "failed" ? "" : view.sentence;
   }
+}
+
+function drawn(view) {
+  const count = view.pictures.length;
+  const there = count > 1 ? `${pictures(count)}, the best match first.` : "1 picture.";
+  if (!view.withheld_count) return there;
+  return `${there} ${pictures(view.withheld_count)} withheld: not fit to be shown.`;
 }
 
 // --- percent and time left --------------------------------------------------------------
@@ -195,6 +202,7 @@ function showPictures(view) {
   layOut(list, view.pictures.length, view.job_id);
   delete list.dataset.preview;
   list.removeAttribute("aria-hidden");
+  covers = [];
   list.replaceChildren(...view.pictures.map((picture) => figure(view, picture)));
   byId("grid").href = view.grid;
   byId("grid").hidden = view.pictures.length < 2;
@@ -223,7 +231,14 @@ function figure(view, picture) {
     open.dataset.gone = GONE;
   };
   image.src = picture.url;
-  open.addEventListener("click", () => openViewer(view, picture.rank));
+  covers.push(() => cover(item, open, picture));
+  cover(item, open, picture);
+  open.addEventListener("click", () => {
+    if (isCovered(picture)) {
+      uncover(picture);
+      cover(item, open, picture);
+    } else openViewer(view, picture.rank, () => covers.forEach((again) => again()));
+  });
   item.querySelector(".rank").textContent = rankText(picture.rank);
   item.querySelector(".score").textContent = `score ${picture.score.toFixed(1)}`;
   const save = item.querySelector(".save");
@@ -232,6 +247,14 @@ function figure(view, picture) {
   save.textContent = "Save";
   save.setAttribute("aria-label", `Save picture ${picture.rank}`);
   return item;
+}
+
+function cover(item, open, picture) {
+  const isHidden = isCovered(picture);
+  item.classList.toggle("covered", isHidden);
+  if (!isHidden) return void open.removeAttribute("aria-label");
+  open.dataset.covered = `${COVERED}. Show`;
+  open.setAttribute("aria-label", `Picture ${picture.rank}: ${open.dataset.covered}`);
 }
 
 function finish(view) {

@@ -1,5 +1,6 @@
 // One picture by itself, large. Arrow keys turn to its neighbours, Esc closes.
 
+import { COVERED, isCovered, uncover } from "./covers.js";
 import { newId, post, troubleWith } from "./api.js";
 import { altText, busy, byId, complain, fileName, isBusy, placeText } from "./words.js";
 
@@ -12,14 +13,17 @@ let view = null;
 let rank = 1;
 const enlarged = new Set(); // addresses of enlarged pictures that are there
 let onVariation = () => {};
+let onUncovered = () => {};
 
 // Called with the answer to a request for variations.
 export function onVariationAsked(callback) {
   onVariation = callback;
 }
 
-export function openViewer(ofView, atRank) {
+// ``whenUncovered`` is called when a picture was uncovered here.
+export function openViewer(ofView, atRank, whenUncovered) {
   view = ofView;
+  onUncovered = whenUncovered;
   turnTo(atRank);
   dialog.showModal();
 }
@@ -44,7 +48,10 @@ function turnTo(newRank) {
 function showBest() {
   const url = bestUrl();
   const isLarge = url === largeUrl();
-  picture.alt = altText(view, rank);
+  const isHidden = isCovered(view.pictures[rank - 1]);
+  picture.classList.toggle("covered-picture", isHidden);
+  picture.alt = isHidden ? COVERED : altText(view, rank);
+  byId("uncover").hidden = !isHidden;
   if (!picture.src.endsWith(url)) picture.src = url;
   for (const [id, kind] of [["save-png", "png"], ["save-webp", "webp"]]) {
     byId(id).href = url.replace(".png", `.${kind}`);
@@ -64,6 +71,13 @@ function showFacts() {
 }
 
 picture.addEventListener("load", showFacts);
+
+byId("uncover").addEventListener("click", () => {
+  uncover(view.pictures[rank - 1]);
+  onUncovered();
+  showBest();
+  dialog.focus();
+});
 
 function turn(by) {
   const to = rank + by;

@@ -60,7 +60,17 @@ async def test_harmless_words_pass_as_they_are() -> None:
 async def test_delicate_words_pass_and_are_marked() -> None:
     asked = submission(prompt="a marble statue of a nude goddess")
 
-    assert await gate().admit(asked, level=None) == replace(asked, is_soft=True)
+    assert await gate().admit(asked, level=None) == replace(
+        asked, is_soft=True, request=replace(asked.request, strict=True)
+    )
+
+
+async def test_a_strict_level_looks_strictly_at_pictures_of_all_words() -> None:
+    asked = submission(prompt="a red cube")
+
+    strict = await gate().admit(asked, level="strict")
+
+    assert (strict.request.strict, strict.is_soft) == (True, False)
 
 
 async def test_what_is_not_drawn_is_refused_with_its_code_and_no_strike_if_it_is_not_grave() -> (

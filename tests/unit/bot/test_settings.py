@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bot.settings import Settings, SettingsError, env_example, read_settings
+from engine.api import PictureCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,6 +118,14 @@ def test_numbers_of_another_kind_are_refused(reads: Reads) -> None:
     )
 
 
+def test_the_picture_check_is_standard_unless_an_admin_says_otherwise(reads: Reads) -> None:
+    assert reads().picture_check is PictureCheck.STANDARD
+    assert reads(PICTURE_CHECK=" Strict").picture_check is PictureCheck.STRICT
+    assert problems(reads, PICTURE_CHECK="none") == (
+        "PICTURE_CHECK must be off, standard or strict.",
+    )
+
+
 def test_a_mistyped_line_of_the_file_is_refused(reads: Reads, tmp_path: Path) -> None:
     assert problems(reads, "DISCORD_TOKN=abc\nCOLOUR=red\n") == (
         f"DISCORD_TOKN in {tmp_path}/.env is not a setting: did you mean DISCORD_TOKEN?",
@@ -171,6 +180,10 @@ def test_the_readme_tells_the_true_defaults() -> None:
             "ENGINE_SLOTS",
             "ENGINE_DEVICES",
             "X_DAILY_USD",
+            "MODERATION",
+            "X_MODERATION",
+            "STRIKES_A_DAY",
+            "STRIKE_BLOCK_H",
         ),
     ):
         row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))

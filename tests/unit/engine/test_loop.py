@@ -22,6 +22,7 @@ from engine.api import (
     Priority,
     Queued,
     SamplingOptions,
+    Verdict,
 )
 from engine.finisher import at_once
 from engine.line import RequestId
@@ -40,6 +41,7 @@ from engine.messages import (
     Seen,
     Told,
     Upscale,
+    Withheld,
     Wrong,
 )
 from engine.pictures import PictureInfo, draw_grid, read_info
@@ -78,8 +80,16 @@ class Desk:
             clock=lambda: self.now_s,
         )
 
-    def ask(self, name: int, count: int = 1, prompt: str = "a cat", **changes: Any) -> None:
-        request = DrawRequest(prompt=prompt, picture_count=count, seed=1000 + name, **changes)
+    def ask(
+        self,
+        name: int,
+        count: int = 1,
+        prompt: str = "a cat",
+        seed: int | None = None,
+        **changes: Any,
+    ) -> None:
+        seed = 1000 + name if seed is None else seed
+        request = DrawRequest(prompt=prompt, picture_count=count, seed=seed, **changes)
         self.loop.receive(Draw(request_id=RequestId(name), request=request, asked_at_s=self.now_s))
 
     def turn(self, count: int = 1) -> None:
@@ -173,6 +183,53 @@ def test_pictures_come_best_first_and_the_grid_shows_them_in_that_order(desk: De
     np.testing.assert_array_equal(
         pixels(drawn.grid_png), draw_grid([pixels(picture.png) for picture in drawn.pictures])
     )
+
+
+def test_unsafe_pictures_are_withheld_and_the_others_come_as_before(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.ask(1, count=4)
+    desk.finish()
+    first = {index: tokens[0] for index, tokens in expected(1, 4).items()}
+    (tmp_path / "explicit").write_text(f"{first[1]} {first[2]}")
+
+    desk.ask(2, count=4, seed=1001)
+    desk.finish()
+
+    without, withheld = desk.drawn(1), desk.drawn(2)
+    assert withheld.pictures == tuple(p for p in without.pictures if p.index in {0, 3})
+    assert (without.withheld_count, withheld.withheld_count) == (0, 2)
+    np.testing.assert_array_equal(
+        pixels(withheld.grid_png), draw_grid([pixels(picture.png) for picture in withheld.pictures])
+    )
+
+
+def test_a_request_of_which_nothing_is_safe_ends_with_a_sentence(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "explicit").write_text(" ".join(str(row[0]) for row in expected(1, 2).values()))
+    desk.ask(1, count=2)
+
+    desk.finish()
+
+    sentence = "The picture check lets none of these pictures be shown."
+    assert Withheld(request_id=RequestId(1), sentence=sentence) in desk.sent
+    assert (
+        repr(desk.loop) == "<EngineLoop 0 requests, <Scheduler 0/4 slots held, 0 pictures waiting>>"
+    )
+
+
+def test_a_borderline_picture_comes_with_what_was_seen(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "suggestive").write_text(str(expected(1, 2)[1][0]))
+    desk.ask(1, count=2)
+
+    desk.finish()
+
+    drawn = desk.drawn(1)
+    assert {p.index: p.verdict for p in drawn.pictures} == {0: Verdict.SAFE, 1: Verdict.BORDERLINE}
+    assert {p.index: p.safety["Sexy"] for p in drawn.pictures} == {0: 0.0, 1: 1.0}
+    assert drawn.verdict is Verdict.BORDERLINE
+    assert drawn.withheld_count == 0
 
 
 def test_every_file_says_how_it_was_made(desk: Desk) -> None:

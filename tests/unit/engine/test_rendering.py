@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,9 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.api import DrawRequest, InvalidRequestError
+from engine.api import (
+    Drawn,
+    DrawRequest,
+    InvalidRequestError,
+    PictureCheck,
+    PicturesWithheldError,
+    Verdict,
+)
+from engine.contract import Ranking
 from engine.pictures import PictureInfo, draw_grid, read_info
-from engine.rendering import Tokens, encode, preview, render, upscale
+from engine.rendering import Moments, Tokens, draw_up, encode, preview, render, upscale
+from engine.verdicts import CLASSES
 from tests.support.arithmetic_runner import SIDE, TOKEN_COUNT, VOCABULARY, ArithmeticRunner
 
 if TYPE_CHECKING:
@@ -55,6 +66,89 @@ def test_a_preview_is_blank_where_nothing_is_drawn(runner: ArithmeticRunner) -> 
     wanted = draw_grid([whole, nothing, half, nothing]).astype(int)
     assert seen.shape == wanted.shape
     assert np.abs(seen - wanted).mean() < 4  # what WebP loses
+
+
+def test_what_is_not_safe_as_it_stands_is_blank_in_a_preview(tmp_path: Path) -> None:
+    (tmp_path / "explicit").write_text("10")
+    (tmp_path / "suggestive").write_text("20")
+    values = [10, 20, 100]
+    parts = {
+        index: Tokens(tokens=tokens(value), drawn_count=TOKEN_COUNT)
+        for index, value in enumerate(values)
+    }
+    runner = ArithmeticRunner(tmp_path, 4)
+
+    seen = opened(preview(runner, REQUEST, parts)).astype(int)
+
+    nothing = np.full((SIDE, SIDE, 3), BLANK, np.uint8)
+    safe = runner.render(tokens(100)[None])[0]
+    wanted = draw_grid([nothing, nothing, safe, nothing]).astype(int)
+    assert np.abs(seen - wanted).mean() < 4  # what WebP loses
+
+
+def drawn_up(runner: ArithmeticRunner, request: DrawRequest, values: list[int]) -> Drawn:
+    moments = Moments(asked_at_s=0, placed_at_s=0, decoded_at_s=0)
+    return draw_up(runner, request, np.stack([tokens(v) for v in values]), moments, lambda: 0.0)
+
+
+def test_a_request_may_ask_for_the_stricter_check() -> None:
+    class Doubting(ArithmeticRunner):
+        def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            seen = {"Drawing": 0.0, "Hentai": 0.4, "Neutral": 0.15, "Porn": 0.45, "Sexy": 0.0}
+            return np.array([[seen[name] for name in CLASSES]] * len(pixels), np.float32)
+
+    doubting = Doubting(Path("/nowhere"), 4)
+
+    drawn = drawn_up(doubting, REQUEST, [1, 2, 3, 4])
+
+    assert {picture.verdict for picture in drawn.pictures} == {Verdict.BORDERLINE}
+    with pytest.raises(PicturesWithheldError):
+        drawn_up(doubting, dataclasses.replace(REQUEST, strict=True), [1, 2, 3, 4])
+
+
+def test_the_suspicion_of_clip_is_held_against_its_picture_only() -> None:
+    class Suspecting(ArithmeticRunner):
+        def rank(self, prompt: str, pixels: NDArray[np.uint8]) -> Ranking:
+            scores, _ = super().rank(prompt, pixels)
+            return Ranking(scores, np.array([0.1, 0.95, 0.2, 0.3], np.float32))
+
+    drawn = drawn_up(Suspecting(Path("/nowhere"), 4), REQUEST, [1, 2, 3, 4])
+
+    hidden = [picture.index for picture in drawn.pictures if picture.verdict is not Verdict.SAFE]
+    assert hidden == [1]
+
+
+def test_a_check_that_is_off_looks_at_nothing(tmp_path: Path) -> None:
+    class Blind(ArithmeticRunner):
+        picture_check = PictureCheck.OFF
+
+        def classify(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise AssertionError(pixels)
+
+    drawn = drawn_up(Blind(tmp_path, 4), dataclasses.replace(REQUEST, strict=True), [1, 2, 3, 4])
+
+    assert [(picture.verdict, picture.safety) for picture in drawn.pictures] == [
+        (Verdict.SAFE, {})
+    ] * 4
+
+
+def test_of_a_withheld_picture_its_hash_and_what_was_seen_are_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "explicit").write_text("2")
+
+    drawn_up(ArithmeticRunner(tmp_path, 4), REQUEST, [1, 2, 3, 4])
+
+    (line,) = caplog.messages
+    digest = hashlib.sha256(opened_tokens(2).tobytes()).hexdigest()[:16]
+    assert line == (
+        f"picture withheld sha256={digest} drawing=0.00 hentai=0.00 neutral=0.00 porn=1.00 "
+        "sexy=0.00"
+    )
+
+
+def opened_tokens(value: int) -> NDArray[np.uint8]:
+    return ArithmeticRunner(Path("/nowhere"), 1).render(tokens(value)[None])[0]
 
 
 def test_a_preview_is_marked_as_made_by_a_machine(runner: ArithmeticRunner) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from engine.api import SamplingOptions
+from engine.api import PictureCheck, SamplingOptions
 from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from tests.support.tiny import tiny_checkpoint
@@ -105,7 +105,7 @@ def test_nothing_is_traced_after_the_warm_up(runner: JaxRunner) -> None:
         finish(runner, 0)
         for pictures in (1, 2, 9, 16):
             tokens = np.zeros((pictures, 64), np.int32)
-            assert runner.rank("x", runner.render(tokens)).shape == (pictures,)
+            assert runner.rank("x", runner.render(tokens)).scores.shape == (pictures,)
 
     assert runner.trace_count == traced
 
@@ -121,7 +121,12 @@ def test_options_left_open_are_those_of_the_checkpoint(runner: JaxRunner) -> Non
 
 @pytest.mark.parametrize("dtype", ["auto", "bfloat16"])
 def test_it_draws_in_numbers_of_every_kind(dtype: str, tmp_path: Path) -> None:
-    settings = RunnerSettings(checkpoint_dir=tiny_checkpoint(tmp_path), slot_count=1, dtype=dtype)
+    settings = RunnerSettings(
+        checkpoint_dir=tiny_checkpoint(tmp_path),
+        slot_count=1,
+        dtype=dtype,
+        picture_check=PictureCheck.OFF,
+    )
     runner = load_runner(settings)
 
     tokens = alone(runner, picture(0))
@@ -164,7 +169,9 @@ def test_prompts_that_come_again_are_counted(runner: JaxRunner) -> None:
 
 
 def test_a_lone_picture_is_drawn_by_a_narrow_program_and_stays_the_same(tmp_path: Path) -> None:
-    settings = RunnerSettings(checkpoint_dir=tiny_checkpoint(tmp_path), slot_count=9)
+    settings = RunnerSettings(
+        checkpoint_dir=tiny_checkpoint(tmp_path), slot_count=9, picture_check=PictureCheck.OFF
+    )
     runner = load_runner(settings)
     runner.warm_up()
 
@@ -188,7 +195,13 @@ def test_a_slot_that_was_vacated_is_not_stepped_any_more(runner: JaxRunner) -> N
 def test_a_long_picture_is_the_same_when_another_is_far_ahead(tmp_path: Path) -> None:
     """Alone it is drawn by the program for half the places first, here by the whole."""
     folder = tiny_checkpoint(tmp_path, dalle_bart="dalle_mega_tiny")
-    runner = load_runner(RunnerSettings(checkpoint_dir=folder, slot_count=2))
+    runner = load_runner(
+        RunnerSettings(
+            checkpoint_dir=folder,
+            slot_count=2,
+            picture_check=PictureCheck.OFF,
+        )
+    )
     runner.warm_up()
     lone = alone(runner, picture(0))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.discord.buttons.ids import TEMPLATE, Press, Verb, press_of
@@ -17,6 +17,7 @@ presses = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(presses)
 def test_what_a_button_does_is_read_back_from_its_name(press: Press) -> None:
     assert press_of(press.custom_id) == press
@@ -24,6 +25,7 @@ def test_what_a_button_does_is_read_back_from_its_name(press: Press) -> None:
     assert len(press.custom_id) <= 100
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_no_text_but_the_name_of_a_button_is_understood(text: str) -> None:
     press = press_of(text)
@@ -31,6 +33,7 @@ def test_no_text_but_the_name_of_a_button_is_understood(text: str) -> None:
     assert press is None or press.custom_id == re.sub(r":0*(\d)", r":\1", text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=5), min_size=1, max_size=2))
 def test_a_choice_that_is_no_rank_is_not_understood(values: list[str]) -> None:
     press = press_of("im:upscale:0123456789abcdef0123:0", values)

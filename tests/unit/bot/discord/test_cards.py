@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import discord
 import pytest
 from discord import ui
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.discord.buttons.control import Control
 from bot.discord.buttons.ids import Press, Verb, press_of
 from bot.discord.cards import Result, caption, plain, progress_card, result_card
 from bot.discord.files import Upload
@@ -52,8 +53,7 @@ def _labels(item: dict[str, object]) -> list[str]:
 
 
 def names(layout: Layout) -> list[str]:
-    items = [item for item in layout.walk_children() if isinstance(item, ui.DynamicItem)]
-    return [item.custom_id for item in items]
+    return [item.custom_id for item in layout.walk_children() if isinstance(item, Control)]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,7 @@ results = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(results, st.sampled_from(sorted(path.stem for path in FOLDER.glob("*.json"))))
 def test_every_card_keeps_the_limits_of_discord(result: Result, language: str) -> None:
     ranks = [0] if result.as_grid else range(1, result.picture_count + 1)

@@ -3,16 +3,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.discord import files
 from bot.discord.cards import Result
-from bot.discord.files import MAX_ALT_CHARS, Shown, alt_text, shown_of, uploads_of
+from bot.discord.files import (
+    MAX_ALT_CHARS,
+    Shown,
+    alt_text,
+    shown_again,
+    shown_of,
+    shown_upscaled,
+    uploads_of,
+)
 from bot.discord.words import words_of
-from bot.jobs import JobId
-from engine.api import DrawRequest, SamplingOptions
+from bot.jobs import Job, JobId, JobState
+from bot.store import KeptPicture, Past
+from engine.api import DrawRequest, SamplingOptions, Verdict
 from engine.pictures import PictureInfo, encode_png, read_info
+from tests.support.clock import NOON
+from tests.support.factories import submission
 from tests.support.scripted_engine import drawn
 
 ENGLISH = words_of("en-GB")
@@ -72,6 +83,7 @@ def test_a_picture_that_cannot_be_made_to_fit_is_left_out_and_the_others_keep_th
     assert [u.rank for u in uploads] == [1, 3]
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.booleans(), max_size=4),
     st.integers(1, len(HEAVY) + 100),
@@ -116,6 +128,40 @@ def test_what_is_drawn_is_shown_picture_by_picture_or_as_a_grid() -> None:
         (result.grid_png, "A grid of 3 pictures, best first: a cat")
     ]
     assert grid[0].rank == files.GRID
+
+
+def test_a_doubtful_picture_is_covered_and_so_is_a_grid_with_one() -> None:
+    result = drawn(DrawRequest(prompt="a cat", picture_count=3, seed=7))
+    best, second, last = result.pictures
+    second = replace(second, verdict=Verdict.BORDERLINE)
+    result = replace(result, pictures=(best, second, last))
+
+    gallery = shown_of(result, THREE, ENGLISH, is_covered=False)
+    grid = shown_of(result, GRID_OF_3, ENGLISH, is_covered=False)
+
+    assert [picture.is_spoiler for picture in gallery] == [False, True, False]
+    assert [picture.is_spoiler for picture in grid] == [True]
+
+
+def test_a_doubtful_picture_is_covered_when_it_is_shown_again() -> None:
+    kept = tuple(
+        KeptPicture(rank=rank, index=rank, score=0.0, verdict=verdict)
+        for rank, verdict in enumerate([Verdict.SAFE, Verdict.BORDERLINE], start=1)
+    )
+    job = Job(
+        id=JobId("j"),
+        submission=submission(),
+        state=JobState.DELIVERED,
+        attempt_count=1,
+        accepted_at=NOON,
+    )
+    past = Past(job=job, finished_at=NOON, pictures=kept)
+
+    again = shown_again(past, [LIGHT, LIGHT], ENGLISH)
+    upscaled = [shown_upscaled(past, rank, LIGHT, ENGLISH) for rank in (1, 2)]
+
+    assert [picture.is_spoiler for picture in again] == [False, True]
+    assert [picture.is_spoiler for picture in upscaled] == [False, True]
 
 
 def test_one_message_carries_ten_pictures_at_most() -> None:

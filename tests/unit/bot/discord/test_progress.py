@@ -36,7 +36,7 @@ class Message:
 
 
 async def test_only_the_newest_text_is_shown_after_an_edit() -> None:
-    message, progress = Message(), Progress(interval_s=0)
+    message, progress = Message(), Progress[str](interval_s=0)
     progress.show(JOB, "1 %", message.edit)
     await message.changed.wait()
     progress.show(JOB, "2 %", message.edit)
@@ -49,7 +49,7 @@ async def test_only_the_newest_text_is_shown_after_an_edit() -> None:
 
 
 async def test_no_second_edit_begins_within_the_interval() -> None:
-    message, progress = Message(), Progress(interval_s=3_600)
+    message, progress = Message(), Progress[str](interval_s=3_600)
     message.gate.set()
     progress.show(JOB, "1 %", message.edit)
     await message.until(1)
@@ -60,7 +60,7 @@ async def test_no_second_edit_begins_within_the_interval() -> None:
 
 
 async def test_stopping_lets_an_edit_arrive_that_is_on_its_way() -> None:
-    message, progress = Message(), Progress(interval_s=0)
+    message, progress = Message(), Progress[str](interval_s=0)
     progress.show(JOB, "1 %", message.edit)
     await message.changed.wait()
     stopping = asyncio.create_task(progress.stop(JOB))
@@ -72,7 +72,7 @@ async def test_stopping_lets_an_edit_arrive_that_is_on_its_way() -> None:
 
 
 async def test_stopping_what_was_never_shown_is_harmless() -> None:
-    progress = Progress(interval_s=0)
+    progress = Progress[str](interval_s=0)
 
     await progress.stop(JOB)
 
@@ -84,7 +84,7 @@ async def test_an_edit_that_fails_ends_the_progress_and_nothing_else(
 ) -> None:
     caplog.set_level(logging.INFO)
     failed = asyncio.Event()
-    progress = Progress(interval_s=0)
+    progress = Progress[str](interval_s=0)
 
     async def edit(text: str) -> None:
         failed.set()

@@ -84,11 +84,11 @@ def test_invisible_signs_make_no_harmless_prompt_harmful(moderator: Moderator, n
 
 
 HOSTILE = st.one_of(
-    st.text(max_size=2_000),
-    st.text(alphabet="a ", max_size=2_000),
-    st.text(alphabet="nude.*-_ 4$\u200b", max_size=2_000),
-    st.lists(st.sampled_from(REFUSED), max_size=60).map(" ".join),
-    st.builds(lambda piece, count: piece * count, st.text(max_size=6), st.integers(0, 400)),
+    st.text(max_size=1_000),
+    st.text(alphabet="a ", max_size=1_000),
+    st.text(alphabet="nude.*-_ 4$\u200b", max_size=1_000),
+    st.lists(st.sampled_from(REFUSED), max_size=40).map(" ".join),
+    st.tuples(st.text(max_size=6), st.integers(0, 200)).map(lambda pair: pair[0] * pair[1]),
 )
 
 

@@ -11,7 +11,7 @@ from bot.moderation import Judgement, Level, Moderator, TextVerdict
     ("prompt", "lists"),
     [
         ("a blue tit", set[str]()),
-        ("blue tits and tits", {"sexual"}),  # what covers one of them does not cover the other
+        ("blue tits and tits", {"nudity"}),  # what covers one of them does not cover the other
         ("un enfant nu", {"minor", "nudity"}),
         ("nu metal band", set[str]()),  # a French word only in French company
         ("ein Kind", {"minor"}),

@@ -80,4 +80,4 @@ def test_a_rule_about_a_list_that_is_not_there_stops_the_start() -> None:
     lexicon.add("minor", "en", "child")
 
     with pytest.raises(ValueError, match=r"There are rules about .*sexual.*, but no such lists"):
-        rulebook._check(BOOK.rules, lexicon)
+        rulebook.check_lists(BOOK.rules, lexicon)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from bot.jobs import JobId, JobState, Platform
 from bot.store.archive import QueueView
-from bot.store.history import KeptTokens
+from bot.store.history import KeptPicture, KeptTokens
 from bot.store.house import CommunityStats
-from engine.api import Picture
+from engine.api import Picture, Verdict
 from tests.support.clock import NOON
 from tests.support.factories import person, submission
 
@@ -27,7 +27,7 @@ async def deliver(
     job = await store.accept(wanted, now=at)
     await store.begin_drawing(job.id)
     await store.begin_delivery(job.id)
-    picture = Picture(png=b"", score=1.5, index=2, tokens=(7, 8, 9))
+    picture = Picture(png=b"", score=1.5, index=2, tokens=(7, 8, 9), verdict=Verdict.BORDERLINE)
     return await store.settle(job.id, now=at, pictures=[picture], delivered_count=arrived_count)
 
 
@@ -35,8 +35,14 @@ async def test_a_job_of_the_past_is_told_with_all_that_was_asked_and_delivered(
     store: Store,
 ) -> None:
     wanted = submission(
-        community="guild", channel="art", origin=JobId("first"), is_soft=True, keep=(1, 2)
+        community="guild",
+        channel="art",
+        origin=JobId("first"),
+        is_soft=True,
+        strict=True,
+        keep=(1, 2),
     )
+    wanted = replace(wanted, request=replace(wanted.request, strict=True))
     job = await deliver(store, wanted)
 
     past = await store.archive.past(job.id)
@@ -44,10 +50,26 @@ async def test_a_job_of_the_past_is_told_with_all_that_was_asked_and_delivered(
     assert past is not None
     assert past.job.submission == wanted
     assert past.finished_at == NOON
-    assert [(picture.rank, picture.index, picture.score) for picture in past.pictures] == [
-        (1, 2, 1.5)
-    ]
+    assert past.pictures == (KeptPicture(rank=1, index=2, score=1.5, verdict=Verdict.BORDERLINE),)
     assert await store.archive.past(JobId("nobody")) is None
+
+
+async def test_what_was_hidden_behind_a_click_is_known_when_it_is_painted_again(
+    store: Store,
+) -> None:
+    job = await store.accept(submission(), now=NOON)
+    await store.begin_drawing(job.id)
+    await store.begin_delivery(job.id)
+    both = [
+        Picture(png=b"", score=1.0, index=index, tokens=(7,), verdict=verdict)
+        for index, verdict in enumerate([Verdict.BORDERLINE, Verdict.SAFE])
+    ]
+    await store.settle(job.id, now=NOON, pictures=both)
+
+    past = await store.archive.past(job.id)
+
+    assert past is not None
+    assert [picture.verdict for picture in past.pictures] == [Verdict.BORDERLINE, Verdict.SAFE]
 
 
 async def test_a_delivered_picture_is_kept_with_what_it_can_be_painted_from(store: Store) -> None:

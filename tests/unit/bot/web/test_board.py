@@ -57,10 +57,10 @@ async def test_progress_that_comes_after_the_end_is_not_told() -> None:
 
     with board.watching(JOB) as watch:
         board.post(JOB, view("drawing"))
+        assert board.latest(JOB) is None
         board.post(JOB, view("failed"))
 
         assert await watch.next() == view("failed")
-    assert board.latest(JOB) is None
 
 
 async def test_the_newest_preview_is_kept_until_the_end() -> None:

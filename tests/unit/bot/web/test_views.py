@@ -11,6 +11,8 @@ from engine.api import Drawing, Queued
 from tests.support.clock import NOON
 from tests.support.factories import submission
 
+OPEN = {"is_covered": False}
+
 
 @pytest.fixture
 def job() -> Job:
@@ -66,8 +68,8 @@ def test_of_a_job_whose_files_are_gone_the_store_knows_the_pictures(job: Job) ->
     assert (view["state"], view["seed"], view["model"], view["timings"]) == ("done", 7, None, None)
     assert view["grid"] == "/pictures/j1/grid.png"
     assert view["pictures"] == [
-        {"url": "/pictures/j1/01.png", "rank": 1, "score": 17.25, "index": 2},
-        {"url": "/pictures/j1/02.png", "rank": 2, "score": 3.0, "index": 0},
+        {"url": "/pictures/j1/01.png", "rank": 1, "score": 17.25, "index": 2, **OPEN},
+        {"url": "/pictures/j1/02.png", "rank": 2, "score": 3.0, "index": 0, **OPEN},
     ]
 
 

@@ -1,0 +1,35 @@
+"""A terminal shows steps in words and no previews."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bot.jobs import Job, JobId, JobState
+from bot.terminal import TerminalDelivery
+from engine.api import Drawing, Preview, Queued
+from tests.support.clock import NOON, Clock
+from tests.support.factories import submission
+
+if TYPE_CHECKING:
+    from bot.jobs import Progress
+
+
+async def test_a_terminal_shows_steps_and_no_previews() -> None:
+    shown: list[Progress] = []
+    delivery = TerminalDelivery(shown.append, Clock())
+    job = Job(
+        id=JobId("1"),
+        submission=submission(),
+        state=JobState.DRAWING,
+        attempt_count=0,
+        accepted_at=NOON,
+    )
+
+    for event in (
+        Queued(pictures_ahead=1),
+        Preview(fraction=0.5, picture=b""),
+        Drawing(fraction=1),
+    ):
+        await delivery.show_progress(job, event)
+
+    assert shown == [Queued(pictures_ahead=1), Drawing(fraction=1)]
