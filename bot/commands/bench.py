@@ -27,7 +27,7 @@ def introduce(settings: Settings) -> None:
             devices=settings.engine_devices,
             dtype=settings.engine_dtype,
             slot_count=settings.engine_slots,
-            processor=_processor(),
+            processor=processor(),
             core_count=os.cpu_count() or 0,
             jax=version("jax"),
         )
@@ -52,7 +52,7 @@ def _line(row: Measured) -> str:
     return f"{row.what:44}{row.median_s:>10.2f} s  {rate:>18}".rstrip()
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name as the system tells it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text("utf-8").splitlines() if info.exists() else []

@@ -6,15 +6,14 @@ the compiled programs from the cache.
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.benchmark import COUNTS, draw, under_load
 from engine.api import DEMO_CHECKPOINT
 from engine.client import EngineProcess
-from tests.bench.race import LOAD, draw
 
 if TYPE_CHECKING:
     from tests.bench.report import Report
@@ -38,13 +37,11 @@ async def measure(report: Report, slot_count: int) -> None:
 
 async def measure_drawing(report: Report, engine: EngineProcess) -> None:
     await draw(engine, 1)
-    for count in (1, 4, 9):
+    for count in COUNTS:
         report.add(f"demo: {count} pictures", [await draw(engine, count) for _ in range(RUNS)])
-    begun_s = time.perf_counter()
-    await asyncio.gather(*(draw(engine, count) for count in LOAD))
-    took_s = time.perf_counter() - begun_s
-    what = f"demo: {len(LOAD)} requests at once, {sum(LOAD)} pictures"
-    report.add(what, [took_s], note=f"{60 * sum(LOAD) / took_s:.0f} pictures a minute")
+    load = await under_load(engine)
+    rate = f"{load.pictures_per_min:.0f} pictures a minute"
+    report.add(f"demo: {load.what}", [*load.seconds], note=rate)
 
 
 async def start_and_close(cache: Path, slot_count: int) -> float:

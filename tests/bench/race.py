@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.api import Drawn, DrawRequest
+from bot.benchmark import LOAD, draw, drawn
 from engine.client import EngineProcess
 from engine.devices import devices_of
 from tests.bench.checkpoint import random_checkpoint
@@ -28,9 +28,7 @@ from tests.bench.roof import Roof, measured_roof
 if TYPE_CHECKING:
     from tests.bench.report import Report
 
-LOAD: Final = tuple(1 + i % 9 for i in range(40))
 SIDES: Final = (1, 2, 3)
-PROMPT: Final = "a red circle on a blue background"
 PEER_STEPS: Final = 24
 # Source: the convolutions and attentions of `vqgan_imagenet_f16_16384`, counted by PyTorch's
 # FlopCounterMode for one picture of 256 by 256.
@@ -153,21 +151,6 @@ def decoding_floor_s(course: Course, count: int, roof: Roof) -> float:
     bytes_s = (numbers + cache) * number_bytes / roof.bytes_per_s
     flop_s = 2 * rows * (numbers + cache / rows) / roof.flop_per_s
     return sizes["image_length"] * max(bytes_s, flop_s)
-
-
-async def draw(engine: EngineProcess, count: int) -> float:
-    """Seconds from the request to its pictures."""
-    begun_s = time.perf_counter()
-    await drawn(engine, count)
-    return time.perf_counter() - begun_s
-
-
-async def drawn(engine: EngineProcess, count: int) -> Drawn:
-    request = DrawRequest(prompt=PROMPT, picture_count=count, seed=1)
-    async for event in engine.draw(request):
-        if isinstance(event, Drawn):
-            return event
-    raise AssertionError("an engine ends with a Drawn or an error")
 
 
 async def is_the_same_in_company(engine: EngineProcess) -> bool:

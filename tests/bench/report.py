@@ -7,8 +7,12 @@ import os
 import platform
 import statistics
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from bot.commands.bench import processor
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Report:
@@ -48,11 +52,3 @@ class Report:
         whole = {"setting": self._setting, "rows": self._rows}
         path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
         print(f"\nWritten to {path}.")
-
-
-def processor() -> str:
-    """The processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
