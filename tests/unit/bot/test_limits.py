@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
-from bot.jobs import Scope
-from bot.limits import rules_of
+from bot.jobs import Platform, Scope
+from bot.limits import levels_of, rules_of, strike_limit_of
+from bot.moderation import Level
 from bot.settings import Settings, TierSettings
 from bot.store import Limits, Tier
+from bot.store.house import StrikeLimit
 
 
 def settings(**values: object) -> Settings:
@@ -62,3 +65,18 @@ def test_a_tier_leaves_what_it_does_not_say_as_it_is_for_everybody() -> None:
             community=Limits(daily_count=100, jobs_count=None),
         )
     }
+
+
+def test_x_has_a_level_of_its_own_and_is_strict_unless_an_admin_says_otherwise() -> None:
+    usual = levels_of(settings())
+    chosen = levels_of(settings(moderation="off", x_moderation="relaxed"))
+
+    assert usual == dict.fromkeys(Platform, Level.STANDARD) | {Platform.X: Level.STRICT}
+    assert chosen == dict.fromkeys(Platform, Level.OFF) | {Platform.X: Level.RELAXED}
+
+
+def test_strikes_block_as_the_settings_say_and_zero_blocks_nobody() -> None:
+    assert strike_limit_of(settings(strikes_a_day=0)) is None
+    assert strike_limit_of(settings(strikes_a_day=2, strike_block_h=1.5)) == StrikeLimit(
+        count=2, within=timedelta(days=1), block_for=timedelta(minutes=90)
+    )
