@@ -11,7 +11,7 @@ from discord import app_commands
 from bot.desk import CommunityRules, Profile
 from bot.discord.commands.clerk import Clerk, suggested
 from bot.discord.guests import guest_of, stranger_of
-from bot.discord.intake import Answer, submission_of
+from bot.discord.intake import Answer, Unheard, submission_of
 from bot.jobs import BlockedError, JobId, PlaceRefusedError
 from bot.store import StoreError
 from engine.api import DrawRequest
@@ -52,6 +52,7 @@ class AnInteraction:
         self.expires_at = Clock()()
         self.context = app_commands.AppCommandContext(guild=True)
         self.response = self
+        self.client = SimpleNamespace(heard=Unheard())
         self.extras: dict[str, Any] = {}
         self.deferred: list[dict[str, Any]] = []
         self.said = ""
@@ -152,7 +153,10 @@ async def test_what_is_attended_to_is_awaited_at_the_end() -> None:
         await call.say("help")
 
     attending = asyncio.create_task(clerk.attend(interaction, work))
-    await begun.wait()
+    begin = asyncio.create_task(begun.wait())
+    await asyncio.wait({attending, begin}, return_when=asyncio.FIRST_COMPLETED)
+    assert begun.is_set()
+    await begin
     finishing = asyncio.create_task(clerk.finish(within_s=10))
     gate.set()
     await finishing
