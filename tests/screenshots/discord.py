@@ -55,8 +55,6 @@ async def _take(env: Env, folder: Path) -> None:
     ada = guild.add_member(env.create_user("ada", global_name="Ada"))
     async with env.preview(channel, viewers=[ada], width=SIZE[0], height=SIZE[1]) as preview:
         card = await ada.slash(channel, "imagine", prompt=WORDS, seed=SEED)
-        await _shows(card, 1)
-        await preview.screenshot(folder / "discord-progress.png", target=card)
         await _shows(card, 9)
         await preview.screenshot(folder / "discord.png", target=card)
         assert card.response is not None
