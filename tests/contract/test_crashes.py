@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bot.jobs import Job, JobId, Progress, Submission
+    from bot.store.house_records import HouseRecords
     from engine.api import DrawEvent, Drawn, DrawRequest
 
 ALLOWANCE = 9
@@ -50,13 +51,16 @@ class Fuse:
 
 
 class FusedStore:
-    """A store with a point before and after each transaction."""
+    """A store with a point before and after each transaction, and so are its parts."""
 
-    def __init__(self, store: Store, fuse: Fuse) -> None:
+    def __init__(self, store: Store | HouseRecords, fuse: Fuse) -> None:
         self._store = store
         self._fuse = fuse
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> FusedStore | Callable[..., Any]:
+        if name == "house" and isinstance(self._store, Store):
+            return FusedStore(self._store.house, self._fuse)
+
         async def use_case(*args: object, **named: object) -> object:
             await self._fuse.point()
             result = await getattr(self._store, name)(*args, **named)
@@ -230,7 +234,7 @@ FAILED = End(state=JobState.FAILED, posts=["apology"], left_count=9)
 async def test_a_crash_anywhere_ends_in_one_delivery_and_one_payment(world: World) -> None:
     ends = await ends_of_crashes(world)
 
-    assert len(ends) == 17
+    assert len(ends) == 19
     assert all(end == DELIVERED for end in ends), ends
 
 
@@ -239,7 +243,7 @@ async def test_a_crash_anywhere_around_a_delivery_in_doubt_ends_in_one_delivery(
 ) -> None:
     ends = await ends_of_crashes(world, lost_answer_count=1)
 
-    assert len(ends) == 20
+    assert len(ends) == 22
     assert all(end == DELIVERED for end in ends), ends
 
 
@@ -249,7 +253,7 @@ async def test_a_crash_anywhere_around_a_failure_ends_in_pictures_or_in_the_quot
     ends = await ends_of_crashes(world, error=DrawingFailedError("It broke."))
 
     given_back_from = ends.index(FAILED)
-    assert len(ends) == 14
+    assert len(ends) == 16
     assert all(end == DELIVERED for end in ends[:given_back_from]), ends
     assert all(end == FAILED for end in ends[given_back_from:]), ends
 
