@@ -7,14 +7,12 @@ tests.screenshots.discord FOLDER`` writes the pictures elsewhere, to look at.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from playwright.async_api import BrowserType  # pyright: ignore[reportMissingImports, reportUnknownVariableType] # only here
-from simcord.preview import _capture
+from typing import TYPE_CHECKING, Any, Final
 
 from bot import app
 from bot.settings import Settings
@@ -78,15 +76,17 @@ def _ids(result: InteractionResult) -> list[str]:
 
 def _use_the_chromium_of_the_system() -> None:
     """SimCord would start a browser that playwright has downloaded, and be in a hurry."""
-    vars(_capture)["_CAPTURE_DEADLINE"] = CAPTURED_WITHIN_S
+    capture: Any = importlib.import_module("simcord.preview._capture")
+    browser_type: Any = importlib.import_module("playwright.async_api").BrowserType
+    capture._CAPTURE_DEADLINE = CAPTURED_WITHIN_S
     path = shutil.which("chromium")
     assert path is not None, "install chromium (Debian: apt-get install chromium)"
-    launch = cast("Any", BrowserType.launch)
+    launch = browser_type.launch
 
     async def launch_it(self: Any, **named: Any) -> Any:
         return await launch(self, executable_path=path, args=["--no-sandbox"], **named)
 
-    BrowserType.launch = launch_it
+    browser_type.launch = launch_it
 
 
 if __name__ == "__main__":
