@@ -18,7 +18,7 @@ from tests.support.scripted_engine import solid_png
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
 ORIGINAL = "/messages/@original"
@@ -27,18 +27,6 @@ THREE = {"pictures": 3, "seed": 7}
 A_CAT = {"prompt": "a cat", "seed": 7}
 ONE = {"pictures": 1, "seed": 7}
 A_CAT_DRAWN = "**a cat**\n-# 9 pictures, best first · seed 7 · scripted · 1 s"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-        assert server.violations == []
-
-
-@pytest.fixture
-def bot(server: DiscordServer, tmp_path: Path) -> Bot:
-    return Bot(server, tmp_path)
 
 
 def shows(text: str) -> Callable[[Message], bool]:

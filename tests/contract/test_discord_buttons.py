@@ -19,7 +19,7 @@ from tests.support.scripted_engine import ScriptedEngine
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from engine.api import DrawEvent, DrawRequest
@@ -33,18 +33,6 @@ NOT_YOURS = (
     "can do that."
 )
 GONE = "Nothing is kept of these pictures any more. Ask for new ones with the same words."
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-        assert server.violations == []
-
-
-@pytest.fixture
-def bot(server: DiscordServer, tmp_path: Path) -> Bot:
-    return Bot(server, tmp_path)
 
 
 async def drawn(

@@ -6,40 +6,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 
 from bot.desk import Profile
 from bot.discord.config import CardKind
 from bot.jobs import Person, Platform
 from engine.api import Drawing, Drawn, Preview, Priority, SamplingOptions
 from engine.pictures import PictureInfo, encode_png, fit, read_info
-from tests.support.discord_bot import Bot
 from tests.support.discord_server import DiscordServer, Fault
 from tests.support.scripted_engine import ScriptedEngine, solid_picture, solid_png
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncGenerator
 
     from engine.api import DrawEvent, DrawRequest
+    from tests.support.discord_bot import Bot
 
 ADA = Person(platform=Platform.DISCORD, id="42")
 THREE_CATS = {"prompt": "a cat", "pictures": 3, "seed": 7}
 INFO = PictureInfo(prompt="a cat", seed=7, index=0, options=SamplingOptions(), model="scripted")
 LOOK = solid_picture("WEBP", 90, 90, 90)
 ORIGINAL = "/messages/@original"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-        assert server.violations == []
-
-
-@pytest.fixture
-def bot(server: DiscordServer, tmp_path: Path) -> Bot:
-    return Bot(server, tmp_path)
 
 
 class SlowEngine(ScriptedEngine):

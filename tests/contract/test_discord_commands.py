@@ -16,33 +16,18 @@ from bot.jobs import Person, Platform
 from bot.store import Limits, Rules, Tier
 from engine.api import SamplingOptions
 from engine.pictures import PictureInfo, encode_png, encode_webp
-from tests.support.discord_bot import Bot
 from tests.support.discord_scene import CHANNEL_ID, GUILD_ID
-from tests.support.discord_server import DiscordServer
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
+    from tests.support.discord_bot import Bot
+    from tests.support.discord_server import DiscordServer
     from tests.support.discord_state import Interaction, Message
 
 ADA = Person(platform=Platform.DISCORD, id="42")
 BEA = Person(platform=Platform.DISCORD, id="43")
 MANAGE_SERVER = 1 << 5
 A_CAT = {"prompt": "a cat", "pictures": 1, "seed": 7}
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-        assert not server.violations, "\n".join(server.violations)
-
-
-@pytest.fixture
-def bot(server: DiscordServer, tmp_path: Path) -> Bot:
-    return Bot(server, tmp_path)
 
 
 async def answer(asked: Interaction) -> Message:

@@ -15,34 +15,21 @@ from bot.discord.cards import text_card
 from bot.discord.errors import ClosedError, TokenGoneError, TooBigError
 from bot.jobs import DeliveryError, Person, Platform, UndeliverableError
 from engine.api import DrawingFailedError
-from tests.support.discord_bot import Bot
 from tests.support.discord_server import DiscordServer, Fault
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
-    from pathlib import Path
+    from collections.abc import Awaitable
 
     from bot.discord.address import Address
     from bot.discord.mail import Mail
     from bot.store import Past
+    from tests.support.discord_bot import Bot
 
 ADA = Person(platform=Platform.DISCORD, id="42")
 A_CAT = {"prompt": "a cat", "pictures": 2, "seed": 7}
 ORIGINAL = "/messages/@original"
 CHANNEL_ID = 700_000_000_000_000_001
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[DiscordServer]:
-    async with DiscordServer() as server:
-        yield server
-        assert server.violations == []
-
-
-@pytest.fixture
-def bot(server: DiscordServer, tmp_path: Path) -> Bot:
-    return Bot(server, tmp_path)
 
 
 def live_in(bot: Bot, server: DiscordServer, minutes: float) -> None:
