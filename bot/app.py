@@ -196,9 +196,8 @@ async def migrate(settings: Settings) -> None:
         DataDirError: The data folder cannot be used.
         StoreError: The database cannot be used.
     """
-    _make_data_dir(settings.data_dir)
-    store = await Store.open(settings.store_url)
-    await store.close()
+    async with _opened_store(settings):
+        pass
 
 
 async def check_database(settings: Settings) -> str:
@@ -208,12 +207,8 @@ async def check_database(settings: Settings) -> str:
         DataDirError: The data folder cannot be used.
         StoreError: The database cannot be used.
     """
-    _make_data_dir(settings.data_dir)
-    store = await Store.open(settings.store_url)
-    try:
+    async with _opened_store(settings) as store:
         loads = await store.overview.loads()
-    finally:
-        await store.close()
     kind = "SQLite" if settings.store_url.startswith("sqlite") else "PostgreSQL"
     return admin_sentences.database_checked(kind, sum(load.job_count for load in loads))
 
@@ -284,12 +279,18 @@ async def desk_beside(
         DataDirError: The data folder cannot be used.
         StoreError: The database cannot be used.
     """
+    async with _opened_store(settings) as store:
+        desk = Desk(store, clock=clock, tiers=settings.tiers)
+        desk.on_erase(keeper_of(settings, clock))
+        yield store, desk
+
+
+@asynccontextmanager
+async def _opened_store(settings: Settings) -> AsyncGenerator[Store]:
     _make_data_dir(settings.data_dir)
     store = await Store.open(settings.store_url)
-    desk = Desk(store, clock=clock, tiers=settings.tiers)
-    desk.on_erase(keeper_of(settings, clock))
     try:
-        yield store, desk
+        yield store
     finally:
         await store.close()
 
