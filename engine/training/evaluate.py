@@ -19,7 +19,8 @@ from engine.api import DEMO_CHECKPOINT, PictureCheck, SamplingOptions
 from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from engine.training.judge import evaluate
-from engine.training.scenes import canonical_caption, held_out_scenes
+from engine.training.objects import load_sprites
+from engine.training.scenes import canonical_caption, held_out_objects, held_out_scenes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT)
     parser.add_argument("--scenes", type=int, default=200, help="how many held-out scenes")
+    parser.add_argument("--objects", type=int, default=100, help="how many objects")
+    parser.add_argument(
+        "--work", type=Path, default=Path("data/training"), help="where the objects' pictures are"
+    )
     parser.add_argument("--candidates", type=int, default=9, help="pictures of each")
     parser.add_argument("--condition-scale", type=float, help="instead of the checkpoint's")
     parser.add_argument("--top-k", type=int, help="instead of the checkpoint's")
@@ -61,11 +66,12 @@ def main() -> None:
     )
     scenes = held_out_scenes(options.scenes, options.scenes_seed)
     pictures = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
-    print(evaluate(pictures))
+    scenes = held_out_objects(options.scenes_seed)[: options.objects]
+    objects = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
+    print(evaluate(pictures, objects, load_sprites(options.work / "objects")))
     if options.sheet:
-        contact_sheet([(canonical_caption(s), best[0]) for s, best in pictures[:36]]).save(
-            options.sheet
-        )
+        shown = [*pictures[:18], *objects[:18]]
+        contact_sheet([(canonical_caption(s), best[0]) for s, best in shown]).save(options.sheet)
 
 
 def draw_ranked(
