@@ -9,24 +9,33 @@ nothing is picked by hand.
 from __future__ import annotations
 
 import argparse
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from flax import nnx
 from PIL import Image, ImageDraw
 
+from engine import weights
 from engine.api import DEMO_CHECKPOINT, PictureCheck, SamplingOptions
 from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from engine.training.judge import evaluate
 from engine.training.objects import load_sprites
-from engine.training.scenes import canonical_caption, held_out_objects, held_out_scenes
+from engine.training.scenes import (
+    canonical_caption,
+    draw_scene,
+    held_out_objects,
+    held_out_scenes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from engine.training.objects import Sprites
     from engine.training.scenes import Scene
 
 _SCENES_SEED = 1
@@ -68,10 +77,26 @@ def main() -> None:
     pictures = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
     scenes = held_out_objects(options.scenes_seed)[: options.objects]
     objects = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
-    print(evaluate(pictures, objects, load_sprites(options.work / "objects")))
+    sprites = load_sprites(options.work / "objects")
+    print(evaluate(pictures, objects, sprites))
+    for name, some in (("things", pictures), ("objects", objects)):
+        psnr = reconstruction_psnr(options.checkpoint, [scene for scene, _ in some], sprites)
+        print(f"VQGAN's reconstruction of these {name}: {psnr:.1f} dB PSNR")
     if options.sheet:
         shown = [*pictures[:18], *objects[:18]]
         contact_sheet([(canonical_caption(s), best[0]) for s, best in shown]).save(options.sheet)
+
+
+def reconstruction_psnr(checkpoint: Path, scenes: Sequence[Scene], sprites: Sprites) -> float:
+    """Mean peak signal-to-noise ratio, in dB, of scenes that went through VQGAN's codes."""
+    model = weights.load_model(weights.VQGAN, checkpoint / "vqgan")
+    through_codes = nnx.jit(lambda vqgan, pixels: vqgan.decode(vqgan.encode(pixels)))
+    rng = random.Random(_DRAWING_SEED)  # noqa: S311 - places in pictures, not secrets
+    side_px = model.config.resolution
+    wanted = np.stack([draw_scene(scene, rng, side_px, sprites) for scene in scenes]) / 255
+    got = np.clip(np.asarray(through_codes(model, wanted.astype(np.float32))), 0, 1)
+    squared_error = ((got - wanted) ** 2).mean(axis=(1, 2, 3))
+    return float((-10 * np.log10(squared_error)).mean())
 
 
 def draw_ranked(

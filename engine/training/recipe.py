@@ -46,7 +46,7 @@ class Recipe:
         default_factory=lambda: Stage(step_count=500, batch_size=128, peak_rate=1e-3)
     )
     dalle_bart: Stage = field(
-        default_factory=lambda: Stage(step_count=3_000, batch_size=32, peak_rate=1.5e-3)
+        default_factory=lambda: Stage(step_count=4_600, batch_size=32, peak_rate=1.5e-3)
     )
 
     sampling: dict[str, float] = field(
