@@ -59,6 +59,35 @@ def admin_report_closed(id_: int, *, was_open: bool) -> str:
     return f"Report {id_} is closed." if was_open else f"Report {id_} was not open."
 
 
+def admin_no_report(id_: int) -> str:
+    """Say that there is no such report."""
+    return f"There is no report {id_}."
+
+
+def admin_pictures_removed(platform: str, count: int) -> str:
+    """Say which pictures are gone, and where they may still be seen."""
+    if count == 0:
+        return "Nothing was left to remove. The report is closed."
+    gone = "1 picture is" if count == 1 else f"{count} pictures are"
+    posted = _STILL_POSTED.get(platform, "")
+    return f"{gone} removed for good, and the report is closed.{posted}"
+
+
+_STILL_POSTED: Final = {
+    "discord": " The message on Discord stays until a moderator deletes it there.",
+    "x": " The reply on X stays until you delete it there.",
+    "terminal": " The files that it wrote stay where they are.",
+}
+
+
+def admin_files_not_removed(reason: str) -> str:
+    """Say that files stand in the way."""
+    return (
+        f"The files of these pictures cannot be removed ({reason}), so nothing was: see to the "
+        "folder pictures in DATA_DIR, then try again."
+    )
+
+
 # ---------------------------------------------------------------------------- imagine check
 
 DISCORD_CHECK_OFF: Final = "off (no token)"

@@ -369,6 +369,7 @@ async def _open_core(
             levels=levels_of(settings),
             strikes=store.people,
             limit=strike_limit_of(settings),
+            observer=observer,
             clock=clock,
         ),
         worker=worker or settings.worker_name,
@@ -380,7 +381,7 @@ async def _open_core(
         engine=engine,
         store=store,
         service=service,
-        studio=Studio(store=store, engine=engine, clock=clock),
+        studio=Studio(store=store, engine=engine, observer=observer, clock=clock),
         desk=Desk(store, clock=clock, tiers=settings.tiers, canceller=service),
     )
 
@@ -494,7 +495,13 @@ def _build_adapters(
 
     pages = [
         MonitoringPages(monitor),
-        AdminPages(desk=core.desk, waiting=store.overview, monitor=monitor, clock=clock),
+        AdminPages(
+            desk=core.desk,
+            waiting=store.overview,
+            pictures=core.studio,
+            monitor=monitor,
+            clock=clock,
+        ),
     ]
     web = WebAdapter(
         configs.web,
