@@ -438,6 +438,7 @@ def _web_config(settings: Settings) -> WebConfig:
         passwords=Passwords(
             page=_text(settings.web_password), admin=_text(settings.web_admin_password)
         ),
+        trusted_proxies=settings.trusted_networks,
     )
 
 

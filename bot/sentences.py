@@ -463,6 +463,16 @@ WEB_NO_PASSWORD: Final = "Type the password."  # noqa: S105 # a sentence about i
 WEB_WRONG_PASSWORD: Final = "This is not the password. Try again."  # noqa: S105 # as above
 
 
+WEB_FOR_THIS_MACHINE: Final = (
+    "This page has no password, so it answers its own machine only. Its admin can open it to "
+    "others by setting WEB_PASSWORD."
+)
+WEB_UNREADABLE_PROXY: Final = (
+    "The proxy in front of this page names you in a form that cannot be read: X-Forwarded-For "
+    "must be a list of addresses."
+)
+
+
 def web_too_many_attempts(wait_s: float) -> str:
     """Refuse any password for a while."""
     return f"Too many wrong passwords came from here. Try again in {time_left(wait_s)}."

@@ -465,8 +465,8 @@ async def test_files_that_cannot_be_removed_are_told(admin: Admin) -> None:
     assert await admin.act("remove_pictures", id=number) == (
         507,
         (
-            "The files of these pictures cannot be removed (Permission denied), so nothing was: see "
-            "to the folder pictures in DATA_DIR, then try again."
+            "The files of these pictures cannot be removed (Permission denied), so nothing was: "
+            "see to the folder pictures in DATA_DIR, then try again."
         ),
     )
     assert len(await reports(admin)) == 1
