@@ -576,6 +576,20 @@ def terminal_drawn(path: str, count: int, seed: int, singles: str | None) -> str
     return f"{where}, best first{alone}. {again} them again."
 
 
+def terminal_withheld(count: int) -> str:
+    """Say that more was drawn than is shown."""
+    which, them = ("1 more picture was", "it") if count == 1 else (f"{count} more were", "them")
+    return f"{which} drawn and withheld: the picture check takes {them} for not fit to be shown."
+
+
+def terminal_doubtful(count: int) -> str:
+    """Say that some of what is shown should be looked at alone."""
+    which = "1 picture" if count == 1 else f"{count} pictures"
+    return f"{which} may not be for everybody; the table says which."
+
+
+TERMINAL_NOTE: Final = "Note"
+TERMINAL_DOUBTFUL: Final = "may not be for everybody"
 TERMINAL_RANK: Final = "Rank"
 TERMINAL_SCORE: Final = "Score"
 TERMINAL_FILE: Final = "File"
