@@ -138,7 +138,10 @@ def test_one_withheld_picture_is_spoken_of_as_one() -> None:
     report_words(console, doubted(withheld_count=1), Path("a.png"), None)
 
     assert lines(console)[1:4] == [
-        "1 more picture was drawn and withheld: the picture check takes it for not fit to be shown.",
+        (
+            "1 more picture was drawn and withheld: the picture check takes it for not fit to be "
+            "shown."
+        ),
         "",
         "Rank   Score",
     ]
