@@ -237,10 +237,17 @@ def check_disk(settings: Settings) -> str:
 
     Raises:
         DataDirError: It cannot be used.
-        CheckError: It is nearly full.
+        CheckError: It is nearly full, or too small for what the limits allow.
     """
     _make_data_dir(settings.data_dir)
-    return checks.look_at_disk(settings.data_dir)
+    growth_bytes = None
+    if settings.database_url is None:
+        growth_bytes = checks.growth_of(
+            settings.data_dir / "imagine.db",
+            daily_count=settings.bot_daily_pictures,
+            kept_days=settings.history_days,
+        )
+    return checks.look_at_disk(settings.data_dir, growth_bytes=growth_bytes)
 
 
 async def check_clock(settings: Settings) -> str:

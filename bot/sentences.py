@@ -392,6 +392,13 @@ X_UNREACHABLE: Final = (
 )
 
 
+X_READ_ONLY: Final = (
+    "X_ACCESS_TOKEN may only read, so nobody could be answered: choose Read and write under User "
+    "authentication at developer.x.com, then make the access token anew and set X_ACCESS_TOKEN "
+    "and X_ACCESS_TOKEN_SECRET."
+)
+
+
 def x_checked(username: str, limit_count: int | None, skew_s: float | None, post_count: int) -> str:
     """Tell what a look at X has shown."""
     limit = f"{limit_count} looks in 15 min" if limit_count else "no limit told"
