@@ -240,10 +240,17 @@ def check_disk(settings: Settings) -> str:
 
     Raises:
         DataDirError: It cannot be used.
-        CheckError: It is nearly full.
+        CheckError: It is nearly full, or too small for what the limits allow.
     """
     _make_data_dir(settings.data_dir)
-    return checks.look_at_disk(settings.data_dir)
+    growth_bytes = None
+    if settings.database_url is None:
+        growth_bytes = checks.growth_of(
+            settings.data_dir / "imagine.db",
+            daily_count=settings.bot_daily_pictures,
+            kept_days=settings.history_days,
+        )
+    return checks.look_at_disk(settings.data_dir, growth_bytes=growth_bytes)
 
 
 async def check_clock(settings: Settings) -> str:
@@ -371,6 +378,7 @@ async def _open_core(
             levels=levels_of(settings),
             strikes=store.people,
             limit=strike_limit_of(settings),
+            observer=observer,
             clock=clock,
         ),
         worker=worker or settings.worker_name,
@@ -382,7 +390,7 @@ async def _open_core(
         engine=engine,
         store=store,
         service=service,
-        studio=Studio(store=store, engine=engine, clock=clock),
+        studio=Studio(store=store, engine=engine, observer=observer, clock=clock),
         desk=Desk(store, clock=clock, tiers=settings.tiers, canceller=service),
     )
 
@@ -449,6 +457,7 @@ def _web_config(settings: Settings) -> WebConfig:
         passwords=Passwords(
             page=_text(settings.web_password), admin=_text(settings.web_admin_password)
         ),
+        trusted_proxies=settings.trusted_networks,
     )
 
 
@@ -506,7 +515,13 @@ def _build_adapters(
 
     pages = [
         MonitoringPages(monitor),
-        AdminPages(desk=core.desk, waiting=store.overview, monitor=monitor, clock=clock),
+        AdminPages(
+            desk=core.desk,
+            waiting=store.overview,
+            pictures=core.studio,
+            monitor=monitor,
+            clock=clock,
+        ),
     ]
     web = WebAdapter(
         configs.web,
