@@ -10,10 +10,11 @@ WORDS_VENV := .venv-words
 WORDS_STAMP := $(WORDS_VENV)/.stamp
 
 .DELETE_ON_ERROR:
-.PHONY: help run test lint screenshots bench bench-moderation soak train eval-demo lock clean
+.PHONY: help install run test lint screenshots bench bench-moderation soak train eval-demo lock clean
 
 help:
 	@echo 'make run    install what is needed, then run the bot and its page'
+	@echo 'make install  only install it: for a service'
 	@echo 'make test   run all tests'
 	@echo 'make lint   check form, types and architecture'
 	@echo 'make screenshots  take the pictures of the README anew (needs chromium)'
@@ -24,6 +25,8 @@ help:
 	@echo 'make eval-demo  measure how well the demo model draws what it was told'
 	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
 	@echo 'make clean  remove .venv and caches; data/ stays'
+
+install: $(RUN_STAMP)
 
 run: $(RUN_STAMP)
 	$(VENV)/bin/imagine run
