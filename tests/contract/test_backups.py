@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import shutil
+import sys
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,12 +87,24 @@ async def history(page: aiohttp.ClientSession) -> list[str]:
         return [job["job_id"] for job in (await answer.json())["jobs"]]
 
 
+def stand_in_for_sqlite3(checkout: Checkout) -> None:
+    """A program that does the same with Python's own copy of the library."""
+    program = checkout.folder / "programs" / "sqlite3"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!{sys.executable}\nimport sqlite3, sys\n"
+        "sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])\n",
+        "utf-8",
+    )
+    program.chmod(0o755)
+    checkout.variables["PATH"] = f"{program.parent}:{checkout.environment['PATH']}"
+
+
 def needs(*programs: str) -> pytest.MarkDecorator:
     missing = [program for program in programs if shutil.which(program) is None]
     return pytest.mark.skipif(bool(missing), reason=f"not installed here: {', '.join(missing)}")
 
 
-@needs("sqlite3")
 @runs(
     "mkdir -p backup",
     "sqlite3 data/imagine.db \"VACUUM INTO 'backup/imagine-$(date +%F).db'\"",
@@ -104,6 +117,8 @@ async def test_a_backup_of_sqlite_made_beside_the_bot_brings_back_what_there_was
     checkout: Checkout, request: pytest.FixtureRequest
 ) -> None:
     mkdir, backup, upgrade, aside, move, restore = run_by(request.function)
+    if shutil.which("sqlite3") is None:
+        stand_in_for_sqlite3(checkout)
     async with running(ScriptedEngine()) as page:
         kept = await drawn(page, "a green cube")
         await asyncio.to_thread(checkout.run, mkdir)

@@ -38,12 +38,13 @@ class Checkout:
 
     Attributes:
         ran: The lines that were run here, as the documents show them.
+        variables: What its shell has set beside what everybody has.
     """
 
     def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
         self.ran: set[str] = set()
-        self._variables = variables
+        self.variables = variables
         for path in ROOT.iterdir():
             if path.is_file() and path.name not in {".env", ".git"}:
                 shutil.copy2(path, folder)
@@ -61,7 +62,7 @@ class Checkout:
         """That of a shell in which the bot's own ``.venv/bin`` comes first."""
         inherited = {name: value for name, value in os.environ.items() if name not in _OURS}
         path = f"{self.folder / '.venv' / 'bin'}:{inherited['PATH']}"
-        return {**inherited, "PATH": path, **self._variables}
+        return {**inherited, "PATH": path, **self.variables}
 
     def run(self, line: str, swaps: Mapping[str, str] | None = None) -> str:
         """Run a line in a shell and return what it wrote; it must succeed.
@@ -115,7 +116,7 @@ class Checkout:
         running = MadeRun(f"http://127.0.0.1:{port}", output)
         try:
             running.wait_for(process)
-            self.ran.add("make run")
+            self.ran |= {"make run", "imagine run"}  # the one is the other
             yield running
             os.killpg(process.pid, signal.SIGINT)  # to all of them, as a terminal does
             process.wait(STOP_WITHIN_S)

@@ -44,18 +44,7 @@ RUN_BY: Final = {
     "imagine draw": (
         "tests.e2e.test_terminal_story:test_a_sentence_becomes_files_and_the_allowance_holds"
     ),
-    "imagine run": (
-        "tests.e2e.test_page_story:"
-        "test_a_sentence_becomes_pictures_and_the_allowance_survives_a_restart"
-    ),
     "imagine migrate": "tests.unit.bot.test_cli:test_migrate_makes_the_database",
-    "imagine fetch wandb:dalle-mini/dalle-mini/mega-1-fp16:v14": (
-        "tests.unit.engine.sources.test_artifacts:"
-        "test_an_artifact_becomes_the_files_of_dalle_bart_with_checksums"
-    ),
-    "imagine admin export discord/123456789 -o export.json": (
-        "tests.unit.bot.commands.test_admin:test_what_is_stored_about_somebody_is_exported"
-    ),
 }
 
 _LONG: Final = "takes hours, or minutes on an idle machine"
@@ -82,12 +71,23 @@ NOT_HERE: Final = {
     ".venv/bin/pip install -e '.[buckets]'": _NETWORK,
     '.venv/bin/pip install "jax[cuda12]==0.10.2"': _NETWORK,
     ".venv/bin/wandb login": _ACCOUNT,
+    "imagine fetch wandb:dalle-mini/dalle-mini/mega-1-fp16:v14": _ACCOUNT,
     "imagine fetch gs://bucket/folder": _ACCOUNT,
     "imagine fetch s3://bucket/folder": _ACCOUNT,
     "ssh -L 8080:127.0.0.1:8080 your-server": "needs another machine",
     "systemctl daemon-reload": _SERVICE,
+    "systemctl enable --now imagine-bot": _SERVICE,
+    "systemd-run --pipe --wait --collect -p DynamicUser=yes -p User=imagine-bot "
+    "-p StateDirectory=imagine-bot -p EnvironmentFile=/etc/imagine-bot.env "
+    "-E DATA_DIR=/var/lib/imagine-bot /opt/imagine-bot/.venv/bin/imagine check": _SERVICE,
+    "docker compose -f deploy/compose.yaml up -d --build": _DOCKER,
+    "docker compose -f deploy/compose.yaml exec bot imagine check": _DOCKER,
+    "docker compose -f deploy/compose.yaml exec -T database pg_dump -U imagine --format=custom "
+    "imagine > imagine.dump": _DOCKER,
+    "chown --reference=/var/lib/imagine-bot/. /var/lib/imagine-bot/imagine.db": _SERVICE,
     "systemctl restart imagine-bot": _SERVICE,
     "journalctl -u imagine-bot -f": _SERVICE,
+    "journalctl --vacuum-time=30d": _SERVICE,
 }
 
 
@@ -122,7 +122,15 @@ def commands_in(text: str) -> Iterator[str]:
             yield from _parts(f"{program} {rest}")
 
 
+def settings_in(text: str) -> Iterator[str]:
+    """The names of settings that are shown among the commands: lines of ``.env``."""
+    for block in _BLOCK.findall(text):
+        yield from re.findall(r"^\s*([A-Z_]+)=", block, re.MULTILINE)
+
+
 def _parts(line: str) -> Iterator[str]:
+    if re.match(r"\s*[A-Z_]+=", line):
+        return
     without_comment = re.sub(r"(^|\s+)#.*", "", line)
     yield from filter(None, map(str.strip, without_comment.split("&&")))
 
