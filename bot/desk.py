@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bot.clock import Clock
-    from bot.jobs import Canceller, Job, JobId, Json, Person, Platform
+    from bot.jobs import Job, JobId, Json, Person, Platform, Revoker
     from bot.store import Store
 
 __all__ = [
@@ -70,7 +70,7 @@ class Desk:
         *,
         clock: Clock = utc_now,
         tiers: Collection[str] = (),
-        canceller: Canceller | None = None,
+        canceller: Revoker | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -276,7 +276,7 @@ class Desk:
 
     async def _cancel(self, job_id: JobId, person: Person) -> Job:
         if self._canceller is not None:
-            return await self._canceller.cancel(job_id, person)
+            return await self._canceller.revoke(job_id, person)
         job = await self._store.cancel(job_id, person, now=self._clock())
         if job is None:
             raise NotCancellableError

@@ -142,6 +142,14 @@ class Flow:
         except Exception as error:  # noqa: BLE001 - progress is a courtesy, pictures are not
             _log.warning("progress not shown %s error=%s", fields_of(job), type(error).__name__)
 
+    async def tell_cancelled(self, job: Job, delivery: Delivery) -> None:
+        """Tell the person that somebody else gave the job up; whoever did need not wait long."""
+        try:
+            async with asyncio.timeout(PROGRESS_LIMIT_S):
+                await delivery.cancelled(job)
+        except Exception as error:  # noqa: BLE001 - as above
+            _log_unsaid(job, error)
+
     async def _deliver(self, job: Job, drawn: Drawn, delivery: Delivery) -> int | None:
         """Deliver, again after a pause if it fails; each attempt is counted before it is made."""
         pauses_s = retry_pauses_s()
@@ -177,7 +185,8 @@ class Flow:
     async def _end(self, job: Job, error: Exception, delivery: Delivery) -> None:
         """Do what the table says about an error that ended a job, and tell the person."""
         if isinstance(error, IllegalMoveError) and error.source is JobState.CANCELLED:
-            return  # by its person, who knows
+            await self.tell_cancelled(job, delivery)  # by a command beside this process
+            return
         self._log_end(job, error)
         self._observer.failed(job, outcome_of(error).label)
         owed = await self._gave_back(job, error)

@@ -320,6 +320,14 @@ class Delivery(Protocol):
         """
         ...
 
+    async def cancelled(self, job: Job) -> None:
+        """Tell the person that the job was given up by somebody else: an admin, or at an erasure.
+
+        Raises:
+            DeliveryError: It did not arrive.
+        """
+        ...
+
 
 class Cursors(Protocol):
     """Named strings that survive a restart; ``bot.store`` implements it."""
@@ -378,6 +386,19 @@ class Canceller(Protocol):
 
         Raises:
             NotCancellableError: It is finished, being delivered, unknown or another's.
+            UnavailableError: The database failed.
+        """
+        ...
+
+
+class Revoker(Protocol):
+    """The part of the service that admins see."""
+
+    async def revoke(self, job_id: JobId, person: Person) -> Job:
+        """Give up a job of somebody else, give the quota back, and tell its person.
+
+        Raises:
+            NotCancellableError: It is finished, being delivered, unknown or not that person's.
             UnavailableError: The database failed.
         """
         ...

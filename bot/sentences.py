@@ -457,7 +457,7 @@ WEB_NOT_A_COUNT: Final = "The number of pictures must be a whole number."
 WEB_NOT_A_SEED: Final = "The seed must be a whole number; leave it out for a random one."
 WEB_NO_SUCH_JOB: Final = "There are no pictures under this address. Start a new drawing instead."
 WEB_NO_SUCH_PAGE: Final = "There is nothing under this address."
-WEB_CANCELLED: Final = f"You gave this one up before it was drawn. {NOTHING_TAKEN}"
+WEB_CANCELLED: Final = f"This one was given up before it was drawn. {NOTHING_TAKEN}"
 WEB_LONG_FAILED: Final = f"This one could not be drawn. {NOTHING_TAKEN}"
 WEB_TOO_LONG: Final = "That is far too long: say in a few words what to draw."
 
@@ -523,21 +523,21 @@ TERMINAL_HALTED: Final = (
     "The database failed before the pictures were done. See why with imagine check, then draw "
     "again; what was taken from your allowance comes back within a day."
 )
+TERMINAL_CANCELLED: Final = f"An admin gave this request up. {NOTHING_TAKEN}"
 TERMINAL_NO_TEXT: Final = "The prompt is not readable text: use UTF-8 in this terminal."
 DISCORD_RUNS: Final = "Discord: /imagine answers."
 DISCORD_WAITS: Final = (
     "Discord: not reached yet. The bot keeps trying; check this machine's network connection "
     "and discordstatus.com."
 )
-DISCORD_IS_OFF: Final = "Discord: off. To add it, set DISCORD_TOKEN in .env."
+DISCORD_IS_OFF: Final = (
+    'Discord: off. To add it, set DISCORD_TOKEN in .env (README, "Add Discord").'
+)
 X_RUNS: Final = "X: mentions are answered."
 X_WAITS: Final = (
     "X: not reached yet. The bot keeps trying; check this machine's network connection."
 )
-X_IS_OFF: Final = (
-    "X: off. To add it, set X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN and X_ACCESS_TOKEN_SECRET "
-    "in .env."
-)
+X_IS_OFF: Final = 'X: off. To add it, put its four keys into .env (README, "Add X").'
 
 
 def page_runs(url: str) -> str:

@@ -182,6 +182,18 @@ class Service:
         self._observer.cancelled(job)
         return job
 
+    async def revoke(self, job_id: JobId, person: Person) -> Job:
+        """Give up a job of somebody else, give the quota back, and tell its person.
+
+        Raises:
+            NotCancellableError: It is finished, being delivered, unknown or not that person's.
+            UnavailableError: The database failed.
+        """
+        job = await self.cancel(job_id, person)
+        if delivery := self._deliveries.get(person.platform):
+            await self._flow.tell_cancelled(job, delivery)
+        return job
+
     async def allowance_left(self, person: Person) -> int | None:
         """How many pictures the person may still ask for today; ``None`` is no limit."""
         return (await self.standing(person))[Scope.PERSON].daily_left_count

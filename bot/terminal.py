@@ -70,6 +70,10 @@ class TerminalDelivery:
         """Let the drawing end: there is no later for somebody who waits at a prompt."""
         self._settle(NoPicturesError(sentences.TERMINAL_HALTED))
 
+    async def cancelled(self, job: Job) -> None:  # noqa: ARG002 # one job only
+        """Let the drawing end: an admin gave it up."""
+        self._settle(NoPicturesError(sentences.TERMINAL_CANCELLED))
+
     async def outcome(self) -> Drawn:
         """Wait for the pictures.
 

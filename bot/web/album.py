@@ -12,7 +12,7 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from bot.jobs import JobId, Platform, UnknownPictureError
+from bot.jobs import JobId, JobState, Platform, UnknownPictureError
 from bot.web import views
 from bot.web.gallery import is_picture_name
 from engine.pictures import MediaType, grid_of, recode
@@ -72,9 +72,11 @@ class Album:
     async def view(self, job_id: JobId) -> View | None:
         """What is known of a job of the page; ``None`` if there is no such job."""
         known = self._board.latest(job_id) or await asyncio.to_thread(self._gallery.read, job_id)
-        if known is not None:
+        if known is not None and views.is_final(known):
             return known
         past = await self._archive.past(job_id)
+        if known is not None and (past is None or past.job.state is not JobState.CANCELLED):
+            return known  # only a command beside this process ends a job without a word
         if past is None or past.job.submission.person.platform is not Platform.WEB:
             return None
         return views.past(past)
@@ -82,12 +84,7 @@ class Album:
     async def history(self, person: Person, *, limit: int, before: JobId | None) -> list[View]:
         """The newest jobs of somebody, newest first; or those older than ``before``."""
         jobs = await self._archive.history(person, limit=limit, before=before)
-        return [
-            self._board.latest(past.job.id)
-            or await asyncio.to_thread(self._gallery.read, past.job.id)
-            or views.past(past)
-            for past in jobs
-        ]
+        return [await self._view_of(past) for past in jobs]
 
     async def picture(self, job_id: JobId, name: str) -> Path | bytes:
         """A picture by the name of its file: where it lies, or else made again.
@@ -108,6 +105,14 @@ class Album:
         for task in (tasks := list(self._making.values())):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _view_of(self, past: Past) -> View:
+        if past.job.state is JobState.CANCELLED:
+            return views.past(past)
+        latest = self._board.latest(past.job.id)
+        return (
+            latest or await asyncio.to_thread(self._gallery.read, past.job.id) or views.past(past)
+        )
 
     async def _picture_count(self, job_id: JobId) -> int:
         view = await self.view(job_id)

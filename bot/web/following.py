@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HISTORY_COUNT: Final = 12
 MAX_HISTORY_COUNT: Final = 100
-_KEEP_ALIVE_S: Final = 15.0
+KEEP_ALIVE_S: Final = 15.0
 _EVENT_STREAM: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
 _KEPT: Final = {"Cache-Control": "private, max-age=31536000, immutable"}
 _RECONNECT: Final = b"retry: 2000\n\n"
@@ -31,9 +31,10 @@ _RECONNECT: Final = b"retry: 2000\n\n"
 class FollowingRoutes:
     """Shows what the board and the album know."""
 
-    def __init__(self, board: Board, album: Album) -> None:
+    def __init__(self, board: Board, album: Album, *, keep_alive_s: float = KEEP_ALIVE_S) -> None:
         self._board = board
         self._album = album
+        self._keep_alive_s = keep_alive_s
 
     def routes(self) -> list[web.RouteDef]:
         """Everything that a GET can look at."""
@@ -58,8 +59,30 @@ class FollowingRoutes:
             response = web.StreamResponse(headers=_EVENT_STREAM)
             await response.prepare(request)
             await response.write(_RECONNECT)
-            await _follow(response, view, watch)
+            await self._follow(response, job_id, view, watch)
             return response
+
+    async def _follow(
+        self, response: web.StreamResponse, job_id: JobId, view: View | None, watch: Watch
+    ) -> None:
+        """Send a view and each newer one until the last."""
+        while view is not None:
+            await response.write(f"data: {json.dumps(view)}\n\n".encode())
+            if views.is_final(view):
+                return
+            view = await self._next_view(response, job_id, watch)
+
+    async def _next_view(
+        self, response: web.StreamResponse, job_id: JobId, watch: Watch
+    ) -> View | None:
+        while True:
+            try:
+                return await asyncio.wait_for(watch.next(), self._keep_alive_s)
+            except TimeoutError:
+                await response.write(b": still here\n\n")  # notices a watcher who has left
+            view = await self._album.view(job_id)
+            if view is not None and views.is_final(view):
+                return view
 
     async def _preview(self, request: web.Request) -> web.Response:
         webp = self._board.preview(_job_id(request))
@@ -97,20 +120,3 @@ def _limit(text: str) -> int:
 
 def _no_such_job() -> web.Response:
     return refusal(sentences.WEB_NO_SUCH_JOB, HTTPStatus.NOT_FOUND)
-
-
-async def _follow(response: web.StreamResponse, view: View | None, watch: Watch) -> None:
-    """Send a view and each newer one until the last."""
-    while view is not None:
-        await response.write(f"data: {json.dumps(view)}\n\n".encode())
-        if views.is_final(view):
-            return
-        view = await _next_view(response, watch)
-
-
-async def _next_view(response: web.StreamResponse, watch: Watch) -> View | None:
-    while True:
-        try:
-            return await asyncio.wait_for(watch.next(), _KEEP_ALIVE_S)
-        except TimeoutError:
-            await response.write(b": still here\n\n")  # notices a watcher who has left

@@ -159,6 +159,11 @@ class WebAdapter:
         """Tell open pages; nothing is written, for it is forgotten at the next start."""
         self._board.post(job.id, views.postponed(job))
 
+    async def cancelled(self, job: Job) -> None:
+        """Tell open pages, and note it for those that come later."""
+        self._board.post(job.id, views.cancelled(job))
+        await self._keep_cancelled(job)
+
     async def _keep_accepted(self, job: Job) -> View:
         return await self._kept(partial(self._gallery.write_accepted, job))
 

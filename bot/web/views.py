@@ -88,7 +88,7 @@ def failed(job: Job, sentence: str) -> View:
 
 
 def cancelled(job: Job) -> View:
-    """Describe a job that its person gave up."""
+    """Describe a job that its person or an admin gave up."""
     return _view(job, "cancelled", sentence=WEB_CANCELLED)
 
 

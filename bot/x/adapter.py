@@ -361,6 +361,9 @@ class XAdapter:
     async def postpone(self, job: Job) -> None:
         """Say nothing: one reply to a mention is all that X allows, and it will come."""
 
+    async def cancelled(self, job: Job) -> None:
+        """Say nothing: nobody waits at X for being told that an admin gave their mention up."""
+
     async def _send_back(self, root_id: int, error: EngineBusyError) -> None:
         now = self._clock()
         not_before = now + timedelta(seconds=error.retry_after_s)

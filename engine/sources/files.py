@@ -121,7 +121,7 @@ def require(where: str, folder: str, names: Iterable[str]) -> None:
 def not_installed(what: str, extra: str) -> FetchError:
     """The error for an optional extra that is needed and not there."""
     return FetchError(
-        f"{what} needs packages that are not installed: run .venv/bin/pip install '.[{extra}]'."
+        f"{what} needs packages that are not installed: run .venv/bin/pip install -e '.[{extra}]'."
     )
 
 

@@ -80,6 +80,9 @@ class SilentDelivery:
     async def postpone(self, job: Job) -> None:
         raise AssertionError(f"{job.id} was postponed")
 
+    async def cancelled(self, job: Job) -> None:
+        raise AssertionError(f"{job.id} was given up")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:

@@ -39,11 +39,8 @@ HEALTHY = 200
 X_ADDRESS = {"mention_id": "5", "root_id": "5", "author_id": "7"}
 OFF = (
     "Loading the model; the first start also compiles it.",
-    "Discord: off. To add it, set DISCORD_TOKEN in .env.",
-    (
-        "X: off. To add it, set X_API_KEY, X_API_SECRET, X_ACCESS_TOKEN and X_ACCESS_TOKEN_SECRET "
-        "in .env."
-    ),
+    'Discord: off. To add it, set DISCORD_TOKEN in .env (README, "Add Discord").',
+    'X: off. To add it, put its four keys into .env (README, "Add X").',
 )
 
 

@@ -122,6 +122,10 @@ class FusedDelivery:
         del job
         await self._fuse.point()
 
+    async def cancelled(self, job: Job) -> None:
+        del job
+        await self._fuse.point()
+
     async def _post(self, job: Job, what: str) -> None:
         await self._fuse.point()
         if job.attempt_count > 0 and self._wall.of(job.id):

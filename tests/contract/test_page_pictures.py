@@ -325,7 +325,7 @@ async def test_a_job_that_is_given_up_costs_nothing_and_whoever_watches_is_told(
     assert (status, view["state"], view["sentence"]) == (
         200,
         "cancelled",
-        f"You gave this one up before it was drawn. {NOTHING_TAKEN}",
+        f"This one was given up before it was drawn. {NOTHING_TAKEN}",
     )
     assert (await watching)[-1] == view
     await page.rest()

@@ -254,7 +254,7 @@ async def test_a_job_is_given_up_while_it_waits(devtools: str, tmp_path: Path) -
 
         await browser.until_text(
             "#status",
-            "You gave this one up before it was drawn. Nothing was taken from your allowance.",
+            "This one was given up before it was drawn. Nothing was taken from your allowance.",
         )
         await browser.until_text("#allowance", "100 pictures left today")
         assert await browser.evaluate("document.querySelectorAll('#pictures li').length") == 0

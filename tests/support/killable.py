@@ -185,6 +185,9 @@ class WallDelivery:
     async def postpone(self, job: Job) -> None:
         raise AssertionError(f"{job.id} was postponed")
 
+    async def cancelled(self, job: Job) -> None:
+        raise AssertionError(f"{job.id} was given up")
+
     async def _post(self, job: Job, what: str) -> None:
         event = job.submission.event_id
         if job.attempt_count > 0 and await self._wall.ask("look", event=event):

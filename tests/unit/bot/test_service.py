@@ -696,7 +696,32 @@ async def test_cancelling_says_so_when_the_database_fails(house: House, tmp_path
         await house.service.cancel(job.id, person())
 
 
-async def test_a_job_that_another_process_cancelled_ends_without_a_word(house: House) -> None:
+async def test_what_somebody_else_gives_up_is_told_to_its_person(house: House) -> None:
+    house.engine.open.clear()
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+
+    cancelled = await house.service.revoke(job.id, person())
+    await house.all_done()
+
+    assert house.delivery.given_up == [cancelled]
+    assert await house.left() == 9
+    assert (house.delivery.delivered, house.delivery.apologies) == ([], [])
+
+
+async def test_whoever_gives_a_job_up_need_not_care_whether_that_can_be_told(house: House) -> None:
+    house.engine.open.clear()
+    house.delivery.given_up_error = UndeliverableError("the channel is gone")
+    job = await house.service.submit(submission())
+    await house.until_drawing()
+
+    assert (await house.service.revoke(job.id, person())).state is JobState.CANCELLED
+    await house.all_done()
+
+
+async def test_a_job_that_another_process_cancelled_is_told_and_not_delivered(
+    house: House,
+) -> None:
     house.engine.open.clear()
     job = await house.service.submit(submission())
     await house.until_drawing()
@@ -705,6 +730,7 @@ async def test_a_job_that_another_process_cancelled_ends_without_a_word(house: H
     house.engine.open.set()
     await house.all_done()
 
+    assert [each.id for each in house.delivery.given_up] == [job.id]
     assert house.delivery.delivered == []
     assert (house.delivery.apologies, house.delivery.postponed) == ([], [])
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bot.jobs import Job, JobId, JobState
-from bot.terminal import TerminalDelivery
+from bot.terminal import NoPicturesError, TerminalDelivery
 from engine.api import Drawing, Preview, Queued, Verdict
 from tests.support.clock import NOON, Clock
 from tests.support.factories import a_job, submission
@@ -17,23 +19,37 @@ if TYPE_CHECKING:
     from bot.jobs import Progress
 
 
+JOB = Job(
+    id=JobId("1"),
+    submission=submission(),
+    state=JobState.DRAWING,
+    attempt_count=0,
+    accepted_at=NOON,
+)
+
+
+async def test_a_drawing_that_an_admin_gives_up_ends_with_a_sentence() -> None:
+    delivery = TerminalDelivery(lambda _: None, Clock())
+
+    await delivery.cancelled(JOB)
+
+    with pytest.raises(NoPicturesError) as told:
+        await delivery.outcome()
+    assert str(told.value) == (
+        "An admin gave this request up. Nothing was taken from your allowance."
+    )
+
+
 async def test_a_terminal_shows_steps_and_no_previews() -> None:
     shown: list[Progress] = []
     delivery = TerminalDelivery(shown.append, Clock())
-    job = Job(
-        id=JobId("1"),
-        submission=submission(),
-        state=JobState.DRAWING,
-        attempt_count=0,
-        accepted_at=NOON,
-    )
 
     for event in (
         Queued(pictures_ahead=1),
         Preview(fraction=0.5, picture=b""),
         Drawing(fraction=1),
     ):
-        await delivery.show_progress(job, event)
+        await delivery.show_progress(JOB, event)
 
     assert shown == [Queued(pictures_ahead=1), Drawing(fraction=1)]
 

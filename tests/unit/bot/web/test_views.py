@@ -113,7 +113,7 @@ def test_borderline_pictures_are_covered_and_withheld_ones_counted(job: Job) -> 
         (
             JobState.CANCELLED,
             "cancelled",
-            "You gave this one up before it was drawn. Nothing was taken from your allowance.",
+            "This one was given up before it was drawn. Nothing was taken from your allowance.",
         ),
     ],
 )

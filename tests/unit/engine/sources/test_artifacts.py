@@ -147,7 +147,7 @@ def test_without_the_extra_the_sentence_names_it() -> None:
         wandb_files(NAME)
 
     assert str(error.value) == (
-        "W&B needs packages that are not installed: run .venv/bin/pip install '.[wandb]'."
+        "W&B needs packages that are not installed: run .venv/bin/pip install -e '.[wandb]'."
     )
 
 

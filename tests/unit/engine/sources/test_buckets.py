@@ -160,7 +160,7 @@ def raiser(error: Exception) -> Callable[..., NoReturn]:
             FetchError,
             (
                 "memory:// needs packages that are not installed: run "
-                ".venv/bin/pip install '.[buckets]'."
+                ".venv/bin/pip install -e '.[buckets]'."
             ),
         ),
         (FileNotFoundError(), FetchError, "memory://shelf/mine is not there."),
