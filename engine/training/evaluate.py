@@ -59,6 +59,9 @@ def main() -> None:
     parser.add_argument("--top-k", type=int, help="instead of the checkpoint's")
     parser.add_argument("--temperature", type=float, help="instead of the checkpoint's")
     parser.add_argument("--scenes-seed", type=int, default=_SCENES_SEED, help="which scenes")
+    parser.add_argument(
+        "--reconstructions", type=Path, help="where scenes and what VQGAN keeps of them go (.npz)"
+    )
     parser.add_argument("--sheet", type=Path, help="where the contact sheet goes")
     options = parser.parse_args()
     runner = load_runner(
@@ -79,24 +82,35 @@ def main() -> None:
     objects = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
     sprites = load_sprites(options.work / "objects")
     print(evaluate(pictures, objects, sprites))
+    kept: dict[str, NDArray[np.uint8]] = {}
     for name, some in (("things", pictures), ("objects", objects)):
-        psnr = reconstruction_psnr(options.checkpoint, [scene for scene, _ in some], sprites)
-        print(f"VQGAN's reconstruction of these {name}: {psnr:.1f} dB PSNR")
+        wanted, got = reconstructed(options.checkpoint, [scene for scene, _ in some], sprites)
+        kept |= {f"{name}_wanted": wanted, f"{name}_got": got}
+        print(f"VQGAN's reconstruction of these {name}: {psnr(wanted, got):.1f} dB PSNR")
+    if options.reconstructions:
+        np.savez(options.reconstructions, **kept)
     if options.sheet:
         shown = [*pictures[:18], *objects[:18]]
         contact_sheet([(canonical_caption(s), best[0]) for s, best in shown]).save(options.sheet)
 
 
-def reconstruction_psnr(checkpoint: Path, scenes: Sequence[Scene], sprites: Sprites) -> float:
-    """Mean peak signal-to-noise ratio, in dB, of scenes that went through VQGAN's codes."""
+def reconstructed(
+    checkpoint: Path, scenes: Sequence[Scene], sprites: Sprites
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return pictures of ``scenes`` and what VQGAN's codes keep of them, [N, side, side, 3]."""
     model = weights.load_model(weights.VQGAN, checkpoint / "vqgan")
     through_codes = nnx.jit(lambda vqgan, pixels: vqgan.decode(vqgan.encode(pixels)))
     rng = random.Random(_DRAWING_SEED)  # noqa: S311 - places in pictures, not secrets
     side_px = model.config.resolution
-    wanted = np.stack([draw_scene(scene, rng, side_px, sprites) for scene in scenes]) / 255
-    got = np.clip(np.asarray(through_codes(model, wanted.astype(np.float32))), 0, 1)
-    squared_error = ((got - wanted) ** 2).mean(axis=(1, 2, 3))
-    return float((-10 * np.log10(squared_error)).mean())
+    wanted = np.stack([draw_scene(scene, rng, side_px, sprites) for scene in scenes])
+    got = np.asarray(through_codes(model, wanted.astype(np.float32) / 255))
+    return wanted, np.round(np.clip(got, 0, 1) * 255).astype(np.uint8)
+
+
+def psnr(wanted: NDArray[np.uint8], got: NDArray[np.uint8]) -> float:
+    """Mean peak signal-to-noise ratio of pictures, in dB."""
+    squared_error = ((got.astype(np.float64) - wanted) ** 2).mean(axis=(1, 2, 3))
+    return float((10 * np.log10(255**2 / squared_error)).mean())
 
 
 def draw_ranked(
