@@ -95,12 +95,12 @@ async def test_in_a_real_browser_pictures_are_drawn_enlarged_and_varied(
 
             await browser.click("button.open")
             await browser.click("#enlarge")
-            await browser.until("document.querySelector('#viewer-picture').naturalWidth === 512")
+            await browser.until("document.querySelector('#viewer-picture').naturalWidth === 1024")
             url = await browser.evaluate(
                 "new URL(document.querySelector('#save-png').href).pathname"
             )
             large = decoded(await fetch(page, url))
-            assert (large.size, strongest(middle(large))) == ((512, 512), "red")
+            assert (large.size, strongest(middle(large))) == ((1024, 1024), "red")
 
             first = await browser.evaluate("location.pathname")
             await browser.click("#variations")
