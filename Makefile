@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+# pip would compile ten thousand modules on one core. What cannot be compiled is not imported.
+INSTALL := $(PIP) install --quiet --no-compile
+COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 RUN_STAMP := $(VENV)/.run.stamp
 DEV_STAMP := $(VENV)/.dev.stamp
 PEER_VENV := .venv-peer
@@ -81,12 +84,14 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUN_STAMP): requirements.lock pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --quiet --require-hashes -r requirements.lock
-	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	$(COMPILE)
 	touch $@
 
 $(DEV_STAMP): requirements-dev.lock $(RUN_STAMP)
-	$(PIP) install --quiet --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(COMPILE)
 	touch $@
 
 $(PEER_STAMP): tests/bench/peer-requirements.txt
