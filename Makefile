@@ -32,7 +32,7 @@ run: $(RUN_STAMP)
 	$(VENV)/bin/imagine run
 
 test: $(DEV_STAMP)
-	$(VENV)/bin/python -m pytest $(TESTS)
+	$(VENV)/bin/python -m pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile) $(TESTS)
 
 lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check .
