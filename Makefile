@@ -37,7 +37,7 @@ run: $(RUN_STAMP)
 	$(VENV)/bin/imagine run
 
 test: $(DEV_STAMP)
-	$(VENV)/bin/python -m pytest $(TESTS)
+	$(VENV)/bin/python -m pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile) $(TESTS)
 
 lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check .
@@ -99,7 +99,7 @@ $(UV): requirements-uv.lock | $(VENV)/bin/python
 	-$(PIP) install --quiet --require-hashes -r requirements-uv.lock && touch $@
 
 INSTALL_PINNED = $(UV) pip install --quiet --python $(VENV)/bin/python --require-hashes -r $< || \
-	$(PIP) install --quiet --require-hashes -r $<
+	$(PIP) install --quiet --no-compile --require-hashes -r $<
 
 $(RUN_STAMP): requirements.lock pyproject.toml | $(UV)
 	$(INSTALL_PINNED)

@@ -25,9 +25,9 @@ from bot.jobs import JobState
 from bot.store.database import Database
 from bot.store.tables import jobs
 from tests.support.audit import leaks
-from tests.support.discord_life import BROKEN, Life
 from tests.support.discord_server import DiscordServer, Fault
 from tests.support.factories import database_url
+from tests.support.life import BROKEN, Life
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.discord_life import Life
 from tests.support.discord_scene import ACK_WITHIN_S
 from tests.support.discord_server import DiscordServer
+from tests.support.life import Life
 
 if TYPE_CHECKING:
     from pathlib import Path

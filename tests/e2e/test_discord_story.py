@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 DRAWN_WITHIN_S = 120.0
 CARD = re.compile(r"\*\*(.+)\*\*\n-# 9 pictures, best first · seed (\d+) · demo · \d+ s")
 SOLD_OUT = re.compile(
-    r"You have 3 pictures left today, out of 12\. Ask for at most 3, or come back when your "
+    r"You have 3 pictures left today, out of 21\. Ask for at most 3, or come back when your "
     r"allowance reopens <t:\d+:R>\."
 )
 
@@ -46,7 +46,7 @@ def variables(discord: DiscordServer) -> dict[str, str]:
         "DISCORD_TOKEN": discord.token,
         "DISCORD_API_BASE": discord.api_base,
         "DISCORD_GATEWAY_URL": discord.gateway_url,
-        "DAILY_PICTURES": "12",
+        "DAILY_PICTURES": "21",
     }
 
 
@@ -58,16 +58,19 @@ async def running(bot: BotProcess) -> AsyncGenerator[None]:
     assert await asyncio.to_thread(bot.stop) == 0
 
 
-async def test_a_command_becomes_pictures_and_the_allowance_survives_a_restart(
+async def test_a_command_becomes_pictures_and_what_a_killed_process_left_is_finished_by_the_next(
     new_bot: NewBot, discord: DiscordServer
 ) -> None:
     """One story, because each step needs what the one before it left behind."""
     bot = new_bot(**variables(discord))
-    async with running(bot):
-        interaction = await discord.slash(
-            "imagine", {"prompt": "a red circle on a blue background", "seed": 7}
-        )
-        message = await interaction.pictures(DRAWN_WITHIN_S)
+    await asyncio.to_thread(bot.start)
+    interaction = await discord.slash(
+        "imagine", {"prompt": "a red circle on a blue background", "seed": 7}
+    )
+    message = await interaction.pictures(DRAWN_WITHIN_S)
+    interrupted = await discord.slash("imagine", {"prompt": "a yellow square", "seed": 5})
+    await interrupted.message_when(lambda message: bool(message.text))
+    await asyncio.to_thread(bot.kill)
 
     assert interaction.ack_after_s is not None
     assert words_and_seed(message.text) == ("a red circle on a blue background", "7")
@@ -78,29 +81,16 @@ async def test_a_command_becomes_pictures_and_the_allowance_survives_a_restart(
     assert (strongest(middle(best)), strongest(border(best))) == ("red", "blue")
 
     async with running(bot):
+        finished = await interrupted.pictures(DRAWN_WITHIN_S)
         refused = await discord.slash("imagine", {"prompt": "a green cube", "pictures": 4})
         answer = await refused.message_when(lambda message: bool(message.text))
 
+    assert words_and_seed(finished.text) == ("a yellow square", "5")
     assert SOLD_OUT.fullmatch(answer.text), answer.text
     assert discord.sync_count == 1
+    assert discord.posts == []
     assert discord.token not in bot.output
     assert "Traceback" not in bot.output
-
-
-async def test_a_job_that_a_killed_process_left_is_finished_by_the_next(
-    new_bot: NewBot, discord: DiscordServer
-) -> None:
-    bot = new_bot(**variables(discord))
-    await asyncio.to_thread(bot.start)
-    interaction = await discord.slash("imagine", {"prompt": "a yellow square", "seed": 5})
-    await interaction.message_when(lambda message: bool(message.text))
-    await asyncio.to_thread(bot.kill)
-
-    async with running(bot):
-        message = await interaction.pictures(DRAWN_WITHIN_S)
-
-    assert words_and_seed(message.text) == ("a yellow square", "5")
-    assert discord.posts == []
 
 
 async def test_a_wrong_token_ends_the_process_with_a_sentence(

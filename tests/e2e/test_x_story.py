@@ -12,10 +12,10 @@ import pytest
 from tests.support.looks import border, decoded, middle, strongest
 from tests.support.waiting import until
 from tests.support.x_server import XServer
-from tests.support.x_world import CREATE, MENTIONS, METADATA, UPLOAD, Fault
+from tests.support.x_world import MENTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from PIL import Image
 
@@ -47,10 +47,6 @@ async def running(bot: BotProcess, x: XServer) -> AsyncGenerator[None]:
     await start(bot, x)
     yield
     assert await asyncio.to_thread(bot.stop) == 0
-
-
-async def all_delivered(bot: BotProcess, asked: Sequence[str]) -> None:
-    await until(lambda: bot.output.count("job delivered") == len(asked), limit_s=DRAWN_WITHIN_S)
 
 
 async def start(bot: BotProcess, x: XServer) -> None:
@@ -92,53 +88,6 @@ async def test_a_mention_is_answered_with_pictures_and_the_allowance_survives_a_
     assert refusal.media == ()
     assert "Traceback" not in bot.output
     assert "red circle" not in bot.output
-
-
-# Where the process is killed: in the middle of a call to X.
-DEATHS = {
-    "while the picture is uploaded": (UPLOAD, Fault(kind="hang")),
-    "before the alt text is there": (METADATA, Fault(kind="hang")),
-    "when the reply is out and nobody knows": (CREATE, Fault(kind="hang", is_committed=True)),
-}
-
-
-async def test_a_process_killed_at_any_moment_leaves_one_answer_to_each_mention(
-    new_bot: NewBot, x: XServer
-) -> None:
-    """One story of five lives: each start loads the model."""
-    bot = new_bot(**variables(x) | {"DAILY_PICTURES": "0"})
-    await start(bot, x)
-    asked = [x.world.mention("ada", "@imagine_bot a yellow square")]
-    await until(lambda: "job accepted" in bot.output)
-    await asyncio.to_thread(bot.kill)
-    for number, (call, fault) in enumerate(DEATHS.values()):
-        await start(bot, x)
-        await all_delivered(bot, asked)  # what was drawn in two deaths would be given up
-        x.world.fail(call, fault)
-        call_count = x.world.calls.count(call)
-        asked.append(x.world.mention(f"person{number}", "@imagine_bot a yellow square"))
-        await until(lambda: x.world.calls.count(call) > call_count, limit_s=DRAWN_WITHIN_S)  # noqa: B023 (of this round)
-        await asyncio.to_thread(bot.kill)
-
-    async with running(bot, x):
-        await all_delivered(bot, asked)
-
-    assert [len(x.world.replies_to(post_id)) for post_id in asked] == [1] * len(asked)
-    assert x.world.calls.count(CREATE) == len(asked)
-
-
-async def test_a_reply_whose_answer_is_lost_is_not_posted_twice(
-    new_bot: NewBot, x: XServer
-) -> None:
-    bot = new_bot(**variables(x))
-    x.world.fail(CREATE, Fault(kind="reset", is_committed=True))
-
-    async with running(bot, x):
-        post_id = x.world.mention("ada", "@imagine_bot a yellow square")
-        await until(lambda: "job delivered" in bot.output, limit_s=DRAWN_WITHIN_S)
-
-    assert len(x.world.replies_to(post_id)) == 1
-    assert x.world.calls.count(CREATE) == 1
 
 
 async def test_check_looks_at_x_without_posting(new_bot: NewBot, x: XServer) -> None:

@@ -45,7 +45,7 @@ from tests.support.x_world import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HISTORIES = int(os.environ.get("HISTORIES", "2000"))
+HISTORIES = int(os.environ.get("HISTORIES", "1200"))
 IS_SOAK = "HISTORIES" in os.environ
 LAST_S = 400
 

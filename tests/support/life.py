@@ -1,8 +1,8 @@
-"""The bot in a process of its own, with the real Discord adapter and squares for pictures.
+"""The bot in a process of its own, with the real adapters and squares for pictures.
 
 Everything is what ``imagine run`` builds (``bot.app.run``): settings, store, service, page,
-discord.py over TCP. Only the engine is scripted, so that a life costs a fraction of a second
-and can be ended at any point.
+discord.py and tweepy over TCP. Only the engine is scripted, so that a life costs a fraction
+of a second and can be ended at any point.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BROKEN = "broken"  # how a prompt begins that no engine can draw
 
 # The interpreter and all modules are loaded once; each life is a fork of that.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["tests.support.discord_life"])
+processes.set_forkserver_preload(["tests.support.life"])
 
 
 class LifeEngine(ScriptedEngine):
