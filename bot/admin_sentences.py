@@ -30,7 +30,7 @@ def moment(of: datetime) -> str:
 
 def admin_blocked(platform: str, person: str, until: datetime | None) -> str:
     """Say that a block holds."""
-    end = "until it is lifted" if until is None else f"until {moment(until)}"
+    end = "until an admin unblocks them" if until is None else f"until {moment(until)}"
     return f"{platform}/{person} is blocked {end}."
 
 
@@ -270,9 +270,17 @@ def admin_sure(who: str) -> str:
 def admin_deleted(who: str, job_count: int) -> str:
     """Say what is gone."""
     requests = "1 request" if job_count == 1 else f"{job_count:,} requests"
-    return f"{requests} of {who} with their pictures are deleted, and what else was stored."
+    its = "its" if job_count == 1 else "their"
+    return (
+        f"Deleted: {requests} of {who} with {its} pictures, and what else is kept about them. What "
+        "stays, and why: docs/privacy.md."
+    )
 
 
 def admin_purged(job_count: int) -> str:
     """Say what was forgotten."""
-    return f"{job_count:,} old requests are forgotten."
+    return (
+        "1 old request is forgotten."
+        if job_count == 1
+        else (f"{job_count:,} old requests are forgotten.")
+    )

@@ -100,9 +100,14 @@ def draw(
     prompt: Annotated[str, typer.Argument(help="What to draw, in a few words.")],
     *,
     pictures: Annotated[int, typer.Option("--pictures", "-n", help="How many, 1 to 16.")] = 9,
-    seed: Annotated[int | None, typer.Option(help="Draws the same pictures again.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same words and seed draw the same pictures.")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to write: .png, .webp or .jpg.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A .png, .webp or .jpg file; named after the words by default."
+        ),
     ] = None,
     singles: Annotated[
         Path | None,
@@ -110,8 +115,8 @@ def draw(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell the outcome as JSON.")] = False,
     temperature: Annotated[float | None, typer.Option(help="Above 1 is wilder.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Choose among so many tokens.")] = None,
-    top_p: Annotated[float | None, typer.Option(help="Choose among this share.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Choose among so many likely tokens.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Choose among tokens of this share.")] = None,
     condition_scale: Annotated[
         float | None, typer.Option(help="How closely to follow the words.")
     ] = None,

@@ -444,7 +444,10 @@ def x_moment(moment: datetime) -> str:
 
 # ------------------------------------------------------------------------ the local web page
 
-WEB_FOREIGN_HOST: Final = "This page answers only under 127.0.0.1 or localhost."
+WEB_FOREIGN_HOST: Final = (
+    "Without a password this page answers only under 127.0.0.1 or localhost. Its admin can let it "
+    "have another name by setting WEB_PASSWORD."
+)
 WEB_FOREIGN_PAGE: Final = (
     "Only this page may ask for pictures: send JSON (Content-Type: application/json) "
     "without the Origin of another page."

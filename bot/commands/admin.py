@@ -147,7 +147,7 @@ def block(
     who: Who,
     *,
     hours: Annotated[
-        int | None, typer.Option(help="How long; without it, until it is lifted.", min=1)
+        int | None, typer.Option(help="How long; without it, until you unblock them.", min=1)
     ] = None,
     community: Community = None,
     reason: Annotated[str, typer.Option(help="For the audit log.")] = "",
@@ -175,7 +175,7 @@ def unblock(who: Who, *, community: Community = None) -> int:
 
 @admin.command()
 def pause() -> int:
-    """Accept nothing from anybody; what was accepted before is still drawn."""
+    """Accept nothing from anybody. What was accepted before is still drawn."""
     _at_desk(lambda _, desk: desk.pause(by=_name()))
     say(sentences.ADMIN_PAUSED)
     return 0
@@ -191,7 +191,7 @@ def resume() -> int:
 
 @admin.command()
 def cancel(job: Annotated[str, typer.Argument(help="The id of a request.")]) -> int:
-    """Give up a request that waits or is being drawn; its pictures are given back."""
+    """Give up somebody's request. It may wait or be drawn; its pictures are given back."""
     cancelled = _at_desk(lambda _, desk: desk.cancel(JobId(job), by=_name()))
     say(sentences.admin_cancelled(cancelled.id))
     return 0
@@ -207,7 +207,7 @@ def reports(
     ] = None,
     closed: Annotated[bool, typer.Option("--closed", help="Show those that are closed.")] = False,
 ) -> int:
-    """Show what people have reported, close a report, or remove its pictures for good."""
+    """Show what people have reported. Close a report, or remove its pictures for good."""
     if remove is not None:
         say(_at_desk(lambda _, desk: _removed(desk, remove)))
         return 0
@@ -282,7 +282,7 @@ def export(
 def delete(
     who: Who, *, is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False
 ) -> int:
-    """Delete what is stored about somebody; it cannot be undone. See docs/privacy.md."""
+    """Delete what is stored about somebody. It cannot be undone; see docs/privacy.md."""
     person = _person(who)
     if not is_sure and not typer.confirm(sentences.admin_sure(who)):
         return FAILED
@@ -298,7 +298,7 @@ def purge(
         int | None, typer.Option(help="Instead of HISTORY_DAYS.", min=0, max=36_500)
     ] = None,
 ) -> int:
-    """Forget now what was kept for HISTORY_DAYS; a running bot does it daily."""
+    """Forget now what HISTORY_DAYS is over for. A running bot does it daily."""
     from bot import app as parts  # noqa: PLC0415 # as above
 
     settings = read_settings()

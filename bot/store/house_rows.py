@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
@@ -53,11 +54,13 @@ async def note(connection: AsyncConnection, entry: AuditEntry) -> None:
 
 async def block(connection: AsyncConnection, new: Block) -> None:
     """Write a block and its line of the audit log."""
-    until = "for ever" if new.until is None else f"until {new.until.isoformat()}"
+    until = (
+        "for good" if new.until is None else f"until {new.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    )
     where = "everywhere" if new.community is None else f"in community {new.community}"
     await upsert(connection, blocks, block_values(new))
     subject = account_id(Scope.PERSON, new.person.platform, new.person.id)
-    detail = f"{where} {until}: {new.reason}"
+    detail = f"{where} {until}{f': {new.reason}' if new.reason else ''}"
     entry = AuditEntry(act=Act.BLOCK, by=new.by, at=new.at, subject=subject, detail=detail)
     await note(connection, entry)
 

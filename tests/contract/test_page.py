@@ -267,7 +267,13 @@ async def test_stopping_ends_the_streams_of_unfinished_jobs(page: Page) -> None:
 @pytest.mark.parametrize(
     ("headers", "sentence"),
     [
-        ({"Host": "evil.example"}, "This page answers only under 127.0.0.1 or localhost."),
+        (
+            {"Host": "evil.example"},
+            (
+                "Without a password this page answers only under 127.0.0.1 or localhost. Its admin "
+                "can let it have another name by setting WEB_PASSWORD."
+            ),
+        ),
         (
             {"Origin": "http://evil.example"},
             (

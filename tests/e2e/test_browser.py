@@ -514,7 +514,7 @@ async def focus_after(browser: Tab, key: str, *, with_shift: bool = False) -> st
 async def test_where_the_page_has_a_password_one_logs_in_and_goes_on_to_what_was_wanted(
     devtools: str, tmp_path: Path
 ) -> None:
-    passwords = Passwords(page="page-password")
+    passwords = Passwords(page="page-password", admin="admin-password")
     async with browsing(devtools, tmp_path, path="/history", passwords=passwords) as (_, browser):
         assert await browser.evaluate("location.pathname + location.search") == (
             "/login?next=/history"
@@ -536,4 +536,13 @@ async def test_where_the_page_has_a_password_one_logs_in_and_goes_on_to_what_was
         await browser.until("location.pathname === '/login'")
         await browser.go((await browser.evaluate("location.origin")) + "/")
         assert await browser.evaluate("location.pathname") == "/login"
+        assert not await browser.is_shown("#for-admins")
+
+        await browser.go((await browser.evaluate("location.origin")) + "/login?next=/admin")
+        assert await browser.text("#for-admins") == "This part is for admins."
+        await browser.type("page-password")
+        await browser.press("Enter")
+        await browser.until_text(
+            "#trouble", "That opens the page, but this part of it needs the password for admins."
+        )
         browser.troubles.clear()  # the refused password

@@ -146,14 +146,15 @@ function answers(form, fields) {
 // Rows are kept by key, so that a refresh takes no button from under a finger or the focus.
 function fill(id, items, keyOf, cells, none) {
   const body = byId(id).tBodies[0];
+  const names = [...byId(id).tHead.rows[0].cells].map((head) => head.textContent.trim());
   const kept = new Map([...body.rows].map((row) => [row.dataset.key, row]));
   const rows = items.map((item) => {
     const key = keyOf(item);
     const row = kept.get(key) ?? newRow(key);
-    cells(item).forEach((cell, index) => write(row, index, cell));
+    cells(item).forEach((cell, index) => write(row, index, cell, names[index]));
     return row;
   });
-  if (!rows.length) rows.push(kept.get("") ?? emptyRow(none, byId(id).tHead.rows[0].cells.length));
+  if (!rows.length) rows.push(kept.get("") ?? emptyRow(none, names.length));
   rows.forEach((row, index) => {
     if (body.rows[index] !== row) body.insertBefore(row, body.rows[index] ?? null);
   });
@@ -175,9 +176,11 @@ function emptyRow(text, columns) {
   return row;
 }
 
-// A cell is text, or {number}, {code}, or {acts: () => buttons}, made once.
-function write(row, index, cell) {
+// A cell is text, or {number}, {code}, or {acts: () => buttons}, made once. On a phone it stands
+// behind the name of its column.
+function write(row, index, cell, name) {
   const place = row.cells[index] ?? row.insertCell();
+  place.dataset.name = name;
   if (cell?.acts) {
     place.className = "acts";
     if (!place.childElementCount) place.append(...cell.acts());

@@ -48,12 +48,12 @@ function past(view) {
   const item = byId("past").content.cloneNode(true).firstElementChild;
   item.querySelector("a").href = `/jobs/${view.job_id}`;
   item.querySelector(".words").textContent = view.prompt;
-  const count = view.pictures?.length ?? view.picture_count;
+  const count = view.pictures?.length || view.picture_count;
   item.querySelector(".hint").textContent = [pictures(count), when(view.accepted_at)]
     .filter(Boolean)
     .join(" · ");
   const thumb = item.querySelector(".thumb");
-  if (view.state === "done" && count) thumb.append(bestOf(view));
+  if (view.state === "done" && view.pictures.length) thumb.append(bestOf(view));
   else thumb.textContent = STATES[view.state] ?? "";
   return item;
 }

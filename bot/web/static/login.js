@@ -1,6 +1,8 @@
 import { post } from "./api.js";
 import { busy, byId, complain, isBusy } from "./words.js";
 
+const NOT_ENOUGH = "That opens the page, but this part of it needs the password for admins.";
+
 const form = byId("form");
 const password = byId("password");
 const submit = form.querySelector("button");
@@ -10,7 +12,8 @@ form.addEventListener("submit", async (event) => {
   if (isBusy(submit)) return;
   busy(submit, true);
   try {
-    await post("/api/login", { password: password.value });
+    const { role } = await post("/api/login", { password: password.value });
+    if (isForAdmins() && role !== "admin") throw new Error(NOT_ENOUGH);
     location.replace(wanted());
   } catch (error) {
     complain(byId("trouble"), error.message);
@@ -19,6 +22,10 @@ form.addEventListener("submit", async (event) => {
     busy(submit, false);
   }
 });
+
+const isForAdmins = () => new URL(wanted(), location.origin).pathname === "/admin";
+
+byId("for-admins").hidden = !isForAdmins();
 
 // Where the person wanted to go, if that is a page of ours.
 function wanted() {

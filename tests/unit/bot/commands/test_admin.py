@@ -115,7 +115,7 @@ def test_somebody_is_blocked_and_unblocked(desk: Desk) -> None:
         f"discord/7 is blocked until {moment(end - ago)}.\n"
         for ago in (timedelta(0), timedelta(minutes=1))
     }
-    assert desk.says("block", "x/8") == "x/8 is blocked until it is lifted.\n"
+    assert desk.says("block", "x/8") == "x/8 is blocked until an admin unblocks them.\n"
     assert desk.says("unblock", "discord/7") == "discord/7 may ask again.\n"
     assert desk.says("unblock", "discord/7") == "discord/7 was not blocked.\n"
     assert [row[1:3] for row in desk.acts()] == [
@@ -255,7 +255,8 @@ def test_what_is_stored_about_somebody_is_written_and_then_deleted(
     assert len(exported["pictures"]) == 2
 
     assert desk.says("delete", "web/192.0.2.1", "--yes") == (
-        "1 request of web/192.0.2.1 with their pictures are deleted, and what else was stored.\n"
+        "Deleted: 1 request of web/192.0.2.1 with its pictures, and what else is kept about them. "
+        "What stays, and why: docs/privacy.md.\n"
     )
     assert json.loads(desk.says("export", "web/192.0.2.1"))["jobs"] == []
     assert not folder.exists()
@@ -275,7 +276,7 @@ def test_old_requests_are_forgotten_at_once(desk: Desk) -> None:
     at_store(lambda store: deliver(store, person("7"), after=-timedelta(days=400)))
     at_store(lambda store: deliver(store, person("7")))
 
-    assert desk.says("purge", "--days", "30") == "1 old requests are forgotten.\n"
+    assert desk.says("purge", "--days", "30") == "1 old request is forgotten.\n"
     assert desk.acts()[0] == [BY, "purge", "bot", "1 requests"]
 
 

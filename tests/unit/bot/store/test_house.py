@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -234,7 +235,7 @@ async def test_every_act_is_in_the_audit_log_newest_first_and_by_pages(store: St
             "admin",
             "block",
             "person/discord/ada",
-            "in community guild until 2026-06-09T12:00:00+00:00: spam",
+            "in community guild until 2026-06-09 12:00 UTC: spam",
         ),
         (
             "mod",
@@ -244,3 +245,10 @@ async def test_every_act_is_in_the_audit_log_newest_first_and_by_pages(store: St
         ),
     ]
     assert {entry.at for entry in page + rest} == {NOON}
+
+
+async def test_a_block_for_good_without_a_reason_is_told_without_one(store: Store) -> None:
+    await store.house.block(replace(block(), reason=""))
+
+    (entry,) = await store.house.audit(limit=9)
+    assert entry.detail == "everywhere for good"
