@@ -9,6 +9,8 @@ PEER_VENV := .venv-peer
 PEER_STAMP := $(PEER_VENV)/.stamp
 WORDS_VENV := .venv-words
 WORDS_STAMP := $(WORDS_VENV)/.stamp
+LPIPS_VENV := .venv-lpips
+LPIPS_STAMP := $(LPIPS_VENV)/.stamp
 
 .DELETE_ON_ERROR:
 .PHONY: help install run test lint screenshots bench bench-moderation soak train eval-demo lock clean
@@ -45,6 +47,7 @@ lint: $(DEV_STAMP)
 
 screenshots: $(DEV_STAMP)
 	$(PIP) install --quiet -r tests/screenshots/requirements.txt
+	$(VENV)/bin/python -m tests.screenshots.examples
 	$(VENV)/bin/python -m tests.screenshots.page
 	$(VENV)/bin/python -m tests.screenshots.discord
 
@@ -64,8 +67,10 @@ soak: $(DEV_STAMP)
 train: $(DEV_STAMP)
 	$(VENV)/bin/python -m engine.training
 
-eval-demo: $(DEV_STAMP)
-	$(VENV)/bin/python -m engine.training.evaluate --sheet docs/demo.png
+eval-demo: $(DEV_STAMP) $(LPIPS_STAMP)
+	$(VENV)/bin/python -m engine.training.evaluate --sheet docs/demo.png \
+		--reconstructions $(LPIPS_VENV)/reconstructions.npz
+	$(LPIPS_VENV)/bin/python -m tests.bench.perceptual $(LPIPS_VENV)/reconstructions.npz
 
 # uv keeps the pins for all systems in one file. setuptools is added because the project itself
 # is built with it, from the same pinned files. No address may get into the pins.
@@ -80,7 +85,7 @@ lock: $(DEV_STAMP)
 	! grep -n '://' requirements.lock requirements-dev.lock requirements-uv.lock
 
 clean:
-	rm -rf $(VENV) $(PEER_VENV) $(WORDS_VENV) build *.egg-info .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEER_VENV) $(WORDS_VENV) $(LPIPS_VENV) build *.egg-info .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -114,4 +119,9 @@ $(PEER_STAMP): tests/bench/peer-requirements.txt
 $(WORDS_STAMP): tests/bench/words-requirements.txt
 	$(PYTHON) -m venv $(WORDS_VENV)
 	$(WORDS_VENV)/bin/python -m pip install --quiet -r $<
+	touch $@
+
+$(LPIPS_STAMP): tests/bench/perceptual-requirements.txt
+	$(PYTHON) -m venv $(LPIPS_VENV)
+	$(LPIPS_VENV)/bin/python -m pip install --quiet --no-deps -r $<
 	touch $@

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
 ADMIN_NO_OBJECT: Final = "The request must be a JSON object."
@@ -59,6 +59,35 @@ def admin_report_closed(id_: int, *, was_open: bool) -> str:
     return f"Report {id_} is closed." if was_open else f"Report {id_} was not open."
 
 
+def admin_no_report(id_: int) -> str:
+    """Say that there is no such report."""
+    return f"There is no report {id_}."
+
+
+def admin_pictures_removed(platform: str, count: int) -> str:
+    """Say which pictures are gone, and where they may still be seen."""
+    if count == 0:
+        return "Nothing was left to remove. The report is closed."
+    gone = "1 picture is" if count == 1 else f"{count} pictures are"
+    posted = _STILL_POSTED.get(platform, "")
+    return f"{gone} removed for good, and the report is closed.{posted}"
+
+
+_STILL_POSTED: Final = {
+    "discord": " The message on Discord stays until a moderator deletes it there.",
+    "x": " The reply on X stays until you delete it there.",
+    "terminal": " The files that it wrote stay where they are.",
+}
+
+
+def admin_files_not_removed(reason: str) -> str:
+    """Say that files stand in the way."""
+    return (
+        f"The files of these pictures cannot be removed ({reason}), so nothing was: see to the "
+        "folder pictures in DATA_DIR, then try again."
+    )
+
+
 # ---------------------------------------------------------------------------- imagine check
 
 DISCORD_CHECK_OFF: Final = "off (no token)"
@@ -78,6 +107,15 @@ def in_units(size_bytes: int) -> str:
     return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size_bytes} bytes"
 
 
+def disk_too_small(folder: str, free_bytes: int, *, growth_bytes: int) -> str:
+    """Warn that the disk is smaller than what the settings let the database grow to."""
+    return (
+        f"The folder {folder} has {in_units(free_bytes)} left, but the database may grow by "
+        f"{in_units(growth_bytes)}: make room, set DATA_DIR to a larger disk, or lower "
+        "BOT_DAILY_PICTURES or HISTORY_DAYS."
+    )
+
+
 def disk_nearly_full(folder: str, free_bytes: int) -> str:
     """Warn before the database fails."""
     return (
@@ -86,9 +124,12 @@ def disk_nearly_full(folder: str, free_bytes: int) -> str:
     )
 
 
-def disk_has_room(folder: str, free_bytes: int) -> str:
-    """Tell how much room there is."""
-    return f"{in_units(free_bytes)} free in {folder}"
+def disk_has_room(folder: str, free_bytes: int, *, growth_bytes: int | None) -> str:
+    """Tell how much room there is, and how much of it the settings can use up."""
+    room = f"{in_units(free_bytes)} free in {folder}"
+    if growth_bytes is None:
+        return room
+    return f"{room}, of which the database may take {in_units(growth_bytes)}"
 
 
 def clock_wrong(skew_s: float) -> str:
@@ -100,10 +141,51 @@ def clock_wrong(skew_s: float) -> str:
     )
 
 
-def discord_checked(name: str, *, is_for_users: bool) -> str:
-    """Say who the bot is on Discord."""
-    only = "" if is_for_users else "; people cannot take it along (User Install is off)"
-    return f"{name}{only}"
+def discord_checked(
+    name: str,
+    *,
+    is_for_users: bool,
+    server_count: int,
+    lacking: Mapping[str, Iterable[str]],
+    surplus_intents: Sequence[str],
+) -> str:
+    """Say who the bot is on Discord, where it is, and what could be better there.
+
+    Args:
+        name: Of the bot.
+        is_for_users: Whether people can take it along.
+        server_count: How many servers it is in.
+        lacking: The permissions that it lacks, by server.
+        surplus_intents: The privileged intents that are on and not needed.
+    """
+    servers = "1 server" if server_count == 1 else f"{server_count:,} servers"
+    parts = [f"{name}, in {servers}"]
+    if not is_for_users:
+        parts.append("people cannot take it along (User Install is off)")
+    if lacking:
+        told = "; ".join(f"{where}: {', '.join(what)}" for where, what in lacking.items())
+        parts.append(f"its role there lacks permissions ({told})")
+    if surplus_intents:
+        intents = ", ".join(surplus_intents)
+        parts.append(f"privileged intents are on that it does not need ({intents})")
+    return "; ".join(parts)
+
+
+def discord_endpoint_set(name: str) -> str:
+    """Say that commands are sent elsewhere."""
+    return (
+        f"{name} is accepted, but Discord sends its commands to a web address instead of this bot: "
+        "clear Interactions Endpoint URL under General Information at "
+        "https://discord.com/developers/applications."
+    )
+
+
+def discord_code_grant_needed(name: str) -> str:
+    """Say that no install link can work."""
+    return (
+        f"{name} is accepted, but nobody can install it: turn off Requires OAuth2 Code Grant "
+        "under Bot at https://discord.com/developers/applications."
+    )
 
 
 def discord_install_lacks(name: str, missing: Iterable[str]) -> str:

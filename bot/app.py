@@ -2,11 +2,12 @@
 
 Start: data folder → port → store → engine → service → adapters. Stop: no new connections
 → no new work → running jobs are finished or left to the next start → adapters → engine →
-store. The store comes last because it is where everything unfinished is kept.
+store. The store comes last because it is where everything unfinished is kept. While the
+engine starts, which may take minutes, the platforms are shown their tokens.
 
-A platform that says no (a wrong token) stops the start with its sentence. One that cannot
-be reached just now keeps nothing else down: its adapter goes on trying, ``/healthz`` names
-it, and its unfinished jobs wait for it.
+A platform that says no (a wrong token) stops the start at once with its sentence. One that
+cannot be reached just now keeps nothing else down: its adapter goes on trying, ``/healthz``
+names it, and its unfinished jobs wait for it.
 """
 
 from __future__ import annotations
@@ -137,9 +138,10 @@ async def run(
         adapters = _build_adapters(configs, core, port, clock, monitor)
         keeper = keeper_of(settings, clock)
         core.desk.on_erase(keeper)
-        keeper.start()
         parts.push_async_callback(keeper.close)
         parts.push_async_callback(monitor.close)
+        await _start_engine(parts, core.engine, adapters)
+        keeper.start()
         monitor.start(_reader_of(configs, core, adapters, clock))
         await _start_adapters(parts, core.service, adapters)
         _announce(announce, adapters)
@@ -169,6 +171,7 @@ async def draw(
     async with AsyncExitStack() as parts:
         own_name = f"terminal-{uuid.uuid4()}"  # others may draw at the same time
         core = await _open_core(parts, settings, engine, clock, worker=own_name)
+        await core.engine.start()
         delivery = TerminalDelivery(show, clock)
         core.service.register(Platform.TERMINAL, delivery)
         await core.service.start()
@@ -237,10 +240,17 @@ def check_disk(settings: Settings) -> str:
 
     Raises:
         DataDirError: It cannot be used.
-        CheckError: It is nearly full.
+        CheckError: It is nearly full, or too small for what the limits allow.
     """
     _make_data_dir(settings.data_dir)
-    return checks.look_at_disk(settings.data_dir)
+    growth_bytes = None
+    if settings.database_url is None:
+        growth_bytes = checks.growth_of(
+            settings.data_dir / "imagine.db",
+            daily_count=settings.bot_daily_pictures,
+            kept_days=settings.history_days,
+        )
+    return checks.look_at_disk(settings.data_dir, growth_bytes=growth_bytes)
 
 
 async def check_clock(settings: Settings) -> str:
@@ -358,7 +368,6 @@ async def _open_core(
     store = await Store.open(settings.store_url)
     parts.push_async_callback(store.close)
     parts.push_async_callback(engine.close)
-    await engine.start()
     service = Service(
         store=store,
         engine=engine,
@@ -369,6 +378,7 @@ async def _open_core(
             levels=levels_of(settings),
             strikes=store.people,
             limit=strike_limit_of(settings),
+            observer=observer,
             clock=clock,
         ),
         worker=worker or settings.worker_name,
@@ -380,7 +390,7 @@ async def _open_core(
         engine=engine,
         store=store,
         service=service,
-        studio=Studio(store=store, engine=engine, clock=clock),
+        studio=Studio(store=store, engine=engine, observer=observer, clock=clock),
         desk=Desk(store, clock=clock, tiers=settings.tiers, canceller=service),
     )
 
@@ -419,6 +429,16 @@ class _Adapters:
     discord: DiscordAdapter | None
     x: XAdapter | None
 
+    @property
+    def remote(self) -> list[DiscordAdapter | XAdapter]:
+        """Those that want to see a token."""
+        return [adapter for adapter in (self.discord, self.x) if adapter is not None]
+
+    @property
+    def all(self) -> list[DiscordAdapter | XAdapter | WebAdapter]:
+        """In the order of their starts. The page comes last: who sees it may use everything."""
+        return [*self.remote, self.web]
+
 
 def _platform_configs(settings: Settings) -> _Configs:
     try:
@@ -437,6 +457,7 @@ def _web_config(settings: Settings) -> WebConfig:
         passwords=Passwords(
             page=_text(settings.web_password), admin=_text(settings.web_admin_password)
         ),
+        trusted_proxies=settings.trusted_networks,
     )
 
 
@@ -494,7 +515,13 @@ def _build_adapters(
 
     pages = [
         MonitoringPages(monitor),
-        AdminPages(desk=core.desk, waiting=store.overview, monitor=monitor, clock=clock),
+        AdminPages(
+            desk=core.desk,
+            waiting=store.overview,
+            pictures=core.studio,
+            monitor=monitor,
+            clock=clock,
+        ),
     ]
     web = WebAdapter(
         configs.web,
@@ -524,6 +551,19 @@ def _reader_of(
     )
 
 
+async def _start_engine(parts: AsyncExitStack, engine: Engine, on: _Adapters) -> None:
+    """Start it, and log in meanwhile: whoever mistyped a token need not wait for a model."""
+    for adapter in on.all:
+        parts.push_async_callback(adapter.close)
+    try:
+        async with asyncio.TaskGroup() as all_at_once:
+            all_at_once.create_task(engine.start(), name="engine start")
+            for adapter in on.remote:
+                all_at_once.create_task(adapter.log_in(), name="log in")
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None  # the others were ended because of it
+
+
 async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters) -> None:
     """Take up unfinished jobs, then listen. ``parts`` undoes it from the last to the first."""
     service.register(Platform.WEB, on.web)
@@ -531,14 +571,10 @@ async def _start_adapters(parts: AsyncExitStack, service: Service, on: _Adapters
         service.register(Platform.DISCORD, on.discord.delivery)
     if on.x is not None:
         service.register(Platform.X, on.x)
-    # The page comes last: who sees it may use everything.
-    adapters = [adapter for adapter in (on.discord, on.x, on.web) if adapter is not None]
-    for adapter in adapters:
-        parts.push_async_callback(adapter.close)
     # A start that fails leaves the jobs it took up at once: nobody could be given pictures.
     parts.push_async_callback(service.close, 0)
     await service.start()
-    for adapter in adapters:
+    for adapter in on.all:
         await adapter.start()
     parts.push_async_callback(service.close, GRACE_S)
     parts.push_async_callback(on.web.stop_listening)

@@ -139,13 +139,18 @@ def draw(
 def check() -> int:
     """See whether everything here is usable, one line each.
 
-    The exit status is 1 if something is not. Looks at settings, database (and brings it up to
-    date), weights, device, the token and install link of Discord, the account on X (for about
-    a cent), disk and clock. Posts nothing.
+    The exit status is 1 if something is not, and 2 if it is the settings. Looks at settings,
+    database (and brings it up to date), weights, device, the token, install link and permissions
+    on Discord, the account on X (for about a cent), disk and clock. Posts nothing.
     """
     from bot import app as parts  # noqa: PLC0415 # --help need not wait for every library
 
-    settings = read_settings()
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        for problem in error.problems:
+            complain(f"settings  {problem}", ASKED_WRONGLY)
+        return ASKED_WRONGLY  # without them there is nothing else to look at
     telemetry.configure_logging("DEBUG" if settings.log_level == "DEBUG" else "CRITICAL")
     out.print("settings  ok")
     looks: dict[str, Callable[[], object]] = {

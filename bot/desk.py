@@ -21,6 +21,7 @@ from bot.store.house import (
     Profile,
     Report,
     Strike,
+    StrikeTally,
 )
 from bot.store.privacy import Eraser
 from bot.store.rows import account_id
@@ -45,6 +46,7 @@ __all__ = [
     "Profile",
     "Report",
     "Strike",
+    "StrikeTally",
 ]
 
 
@@ -207,6 +209,27 @@ class Desk:
     async def close_report(self, id_: int, *, by: str) -> bool:
         """Note that an admin has seen to a report; whether it was open."""
         return await self._store.people.close_report(id_, by=by, now=self._clock())
+
+    async def report(self, id_: int) -> Report | None:
+        """The report of that id, open or closed, while it is kept."""
+        return await self._store.people.report_of(id_)
+
+    async def remove_pictures(self, report: Report, *, by: str) -> int:
+        """Remove the pictures that a report is about, and close all reports about them.
+
+        They can no longer be shown, enlarged or varied; what was posted on a platform stays
+        there. How many are gone.
+
+        Raises:
+            OSError: Files of theirs could not be removed; nothing else was.
+        """
+        return await self._store.privacy.remove_pictures(
+            report.owner, report.job_id, by=by, now=self._clock()
+        )
+
+    async def struck_people(self, *, limit: int = 50) -> list[StrikeTally]:
+        """Those with strikes, whoever was struck last first."""
+        return await self._store.people.struck_people(limit=limit)
 
     async def strikes(self, person: Person | None = None, *, limit: int = 100) -> list[Strike]:
         """The newest refusals for words, newest first; of everybody, or of somebody."""

@@ -14,9 +14,10 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Final
 
 from bot.jobs import CrashedError, DeliveryError, JobState
+from bot.observer import Showing, showings_of
 from bot.outcomes import Quota, outcome_of, reason_of, revived
 from bot.store import IllegalMoveError, StoreError
-from engine.api import DrawingFailedError, Drawn
+from engine.api import DrawingFailedError, Drawn, PicturesWithheldError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ class Flow:
         try:
             async with self._alone_if_suspect(job):
                 job = await self._store.begin_drawing(job.id, self._worker)
-                drawn = await self._draw(job, delivery)
+                drawn = await self._looked_at(job, delivery)
             on_drawn()
             delivered_count = await self._deliver(job, drawn, delivery)
         except Exception as error:  # noqa: BLE001 - whatever one job raises, the others go on
@@ -107,6 +108,17 @@ class Flow:
         One of them may be what killed it. Drawn one at a time, it kills only itself.
         """
         return self._one_suspect_at_a_time if job.begun_count else contextlib.nullcontext()
+
+    async def _looked_at(self, job: Job, delivery: Delivery) -> Drawn:
+        """Draw, and tell how many of the pictures may be shown."""
+        try:
+            drawn = await self._draw(job, delivery)
+        except PicturesWithheldError:
+            count = job.submission.request.picture_count
+            self._observer.looked_at(job, {Showing.WITHHELD: count})
+            raise
+        self._observer.looked_at(job, showings_of(job, drawn))
+        return drawn
 
     async def _draw(self, job: Job, delivery: Delivery) -> Drawn:
         if job.begun_count >= MAX_CRASHES:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 from bot.clock import Clock, utc_now
 from bot.jobs import ModeratedError, Platform
 from bot.moderation import Level, TextVerdict, plain
+from bot.observer import Observers
 from bot.store.house import Strike
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from bot.jobs import Submission
     from bot.moderation import Judgement, Moderator
-    from bot.store.house import StrikeLimit
+    from bot.observer import Observer
+    from bot.store.house import StrikeLimit, Struck
 
 # At the terminal sits whoever runs the bot: blocking them would help nobody.
 NEVER_STRUCK: Final = frozenset({Platform.TERMINAL})
@@ -34,8 +35,8 @@ _log = logging.getLogger(__name__)
 class Strikes(Protocol):
     """Where strikes are kept; ``bot.store`` implements it."""
 
-    async def strike(self, strike: Strike, limit: StrikeLimit) -> datetime | None:
-        """Keep a strike; until when its person is blocked, if it was one too many."""
+    async def strike(self, strike: Strike, limit: StrikeLimit) -> Struck:
+        """Keep a strike, and block its person if it was one too many."""
         ...
 
 
@@ -47,6 +48,7 @@ class WordGate:
         levels: How strict they are on each platform, where no community has chosen.
         strikes: Keeps who asked for something grave.
         limit: How much of that is too much; ``None`` blocks nobody.
+        observer: Hears of judgements and strikes.
         clock: Tells the present.
     """
 
@@ -57,12 +59,14 @@ class WordGate:
         levels: Mapping[Platform, Level],
         strikes: Strikes,
         limit: StrikeLimit | None,
+        observer: Observer | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._moderator = moderator
         self._levels = levels
         self._strikes = strikes
         self._limit = limit
+        self._observer: Observer = observer or Observers()
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -80,6 +84,12 @@ class WordGate:
         """
         chosen = self._levels[submission.person.platform] if level is None else Level(level)
         judgement = self._moderator.judge(submission.request.prompt, level=chosen)
+        self._observer.judged(
+            submission.person.platform,
+            level=chosen,
+            verdict=judgement.verdict,
+            code=judgement.code,
+        )
         match judgement.verdict:
             case TextVerdict.ALLOW:
                 return _looked_at_strictly(submission) if chosen is Level.STRICT else submission
@@ -103,7 +113,11 @@ class WordGate:
             prompt_hash=prompt_hash(submission.request.prompt),
             at=self._clock(),
         )
-        until = await self._strikes.strike(strike, self._limit)
+        struck = await self._strikes.strike(strike, self._limit)
+        if not struck.is_new:
+            return
+        until = struck.blocked_until
+        self._observer.struck(person.platform, code=strike.code, is_blocked=until is not None)
         if until is not None:
             _log.warning(
                 "person blocked platform=%s person=%s until=%s", person.platform, person.id, until

@@ -19,15 +19,18 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client import CollectorRegistry, Metric
 
     from bot.jobs import Job, Platform
+    from bot.observer import Showing
     from bot.vitals import Vitals
     from engine.api import Drawn, EngineStats
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+NO_RULE: Final = "none"
+"""The code of a prompt that no rule speaks of."""
 
 # A lone picture takes a third of a second on a laptop; a queue in a bad week, hours.
 REQUEST_BUCKETS_S: Final = (
@@ -109,6 +112,36 @@ class Metrics:
             "Interactions that Discord let go before they were acknowledged.",
             registry=registry,
         )
+        self._judged = Counter(
+            "imagine_prompts_judged",
+            "Prompts that were read, by what became of them and by which rule.",
+            ["platform", "level", "verdict", "code"],
+            registry=registry,
+        )
+        self._looked_at = Counter(
+            "imagine_pictures_checked",
+            "Pictures that were drawn and looked at, by what became of them.",
+            ["platform", "showing"],
+            registry=registry,
+        )
+        self._strikes = Counter(
+            "imagine_strikes",
+            "Requests for something grave that count against their person.",
+            ["platform", "code"],
+            registry=registry,
+        )
+        self._strike_blocks = Counter(
+            "imagine_strike_blocks",
+            "People who were blocked for a while by a strike too many.",
+            ["platform"],
+            registry=registry,
+        )
+        self._reports = Counter(
+            "imagine_reports",
+            "Reports by people who find fault with pictures.",
+            ["platform"],
+            registry=registry,
+        )
         self._readings = _Readings()
         registry.register(self._readings)
 
@@ -151,6 +184,25 @@ class Metrics:
     def cancelled(self, job: Job) -> None:
         """See ``Observer``."""
         self._cancelled.labels(_platform(job)).inc()
+
+    def judged(self, platform: Platform, *, level: str, verdict: str, code: str) -> None:
+        """See ``Observer``."""
+        self._judged.labels(str(platform), level, verdict, code or NO_RULE).inc()
+
+    def struck(self, platform: Platform, *, code: str, is_blocked: bool) -> None:
+        """See ``Observer``."""
+        self._strikes.labels(str(platform), code).inc()
+        if is_blocked:
+            self._strike_blocks.labels(str(platform)).inc()
+
+    def looked_at(self, job: Job, showings: Mapping[Showing, int]) -> None:
+        """See ``Observer``."""
+        for showing, count in showings.items():
+            self._looked_at.labels(_platform(job), str(showing)).inc(count)
+
+    def reported(self, platform: Platform) -> None:
+        """See ``Observer``."""
+        self._reports.labels(str(platform)).inc()
 
 
 def _platform(job: Job) -> str:
@@ -229,6 +281,8 @@ def _house(vitals: Vitals | None) -> Iterator[Metric]:
     spent, limit = "imagine_x_spent_usd", "imagine_x_daily_limit_usd"
     yield _gauge(spent, "Dollars that X has cost today (UTC).", vitals and vitals.x_spent_usd)
     yield _gauge(limit, "Dollars that a day may cost.", vitals and vitals.x_daily_usd)
+    reports = vitals and vitals.open_report_count
+    yield _gauge("imagine_reports_open", "Reports that no admin has seen to yet.", reports)
     paused = None if vitals is None or vitals.is_paused is None else float(vitals.is_paused)
     yield _gauge("imagine_paused", "1 while an admin has paused the bot.", paused)
     up = GaugeMetricFamily(

@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from bot.clock import Clock
     from bot.jobs import Job, Platform
+    from bot.observer import Showing
     from bot.vitals import Vitals
     from engine.api import Drawn
 
@@ -44,6 +45,8 @@ class Minute:
         number: Minutes from 1970 (UTC) to its beginning.
         refused: Requests by the label of the error.
         failed: The same.
+        judged: Prompts by level, verdict and code of the rule: ``"strict/refuse/nudity"``.
+        looked_at: Pictures by platform and what became of them: ``"discord/withheld"``.
         duration_steps: Delivered requests by what they took; see the module.
         waiting_count: Pictures to come at its last look.
         busy_slot_count: Slots in use at its last look.
@@ -57,6 +60,11 @@ class Minute:
     cancelled_count: int = 0
     refused: Counter[str] = field(default_factory=Counter[str])
     failed: Counter[str] = field(default_factory=Counter[str])
+    judged: Counter[str] = field(default_factory=Counter[str])
+    looked_at: Counter[str] = field(default_factory=Counter[str])
+    strike_count: int = 0
+    strike_block_count: int = 0
+    report_count: int = 0
     duration_steps: Counter[int] = field(default_factory=Counter[int])
     waiting_count: int = 0
     busy_slot_count: int = 0
@@ -132,6 +140,28 @@ class Minutes:
         del job
         self._now().cancelled_count += 1
 
+    def judged(self, platform: Platform, *, level: str, verdict: str, code: str) -> None:
+        """See ``Observer``."""
+        del platform
+        self._now().judged[f"{level}/{verdict}/{code}"] += 1
+
+    def struck(self, platform: Platform, *, code: str, is_blocked: bool) -> None:
+        """See ``Observer``."""
+        del platform, code
+        self._now().strike_count += 1
+        self._now().strike_block_count += is_blocked
+
+    def looked_at(self, job: Job, showings: Mapping[Showing, int]) -> None:
+        """See ``Observer``."""
+        platform = job.submission.person.platform
+        for showing, count in showings.items():
+            self._now().looked_at[f"{platform}/{showing}"] += count
+
+    def reported(self, platform: Platform) -> None:
+        """See ``Observer``."""
+        del platform
+        self._now().report_count += 1
+
     def save(self, path: Path) -> None:
         """Write all of them to a file, whole or not at all.
 
@@ -170,16 +200,10 @@ def read_minutes(path: Path) -> list[Minute]:
 
 
 def _add(whole: Minute, minute: Minute) -> None:
-    whole.accepted_count += minute.accepted_count
-    whole.delivered_count += minute.delivered_count
-    whole.picture_count += minute.picture_count
-    whole.cancelled_count += minute.cancelled_count
-    whole.refused += minute.refused
-    whole.failed += minute.failed
-    whole.duration_steps += minute.duration_steps
-    whole.waiting_count = max(whole.waiting_count, minute.waiting_count)
-    whole.busy_slot_count = max(whole.busy_slot_count, minute.busy_slot_count)
-    whole.restart_count = max(whole.restart_count, minute.restart_count)
+    for name in _SUMMED:
+        setattr(whole, name, getattr(whole, name) + getattr(minute, name))
+    for name in _HIGHEST:
+        setattr(whole, name, max(getattr(whole, name), getattr(minute, name)))
 
 
 def _step(duration_s: float) -> int:
@@ -190,23 +214,29 @@ def _number(moment: datetime) -> int:
     return int(moment.timestamp()) // MINUTE_S
 
 
-_COUNTS: Final = (
-    *("number", "accepted_count", "delivered_count", "picture_count", "cancelled_count"),
-    *("waiting_count", "busy_slot_count", "restart_count"),
+_HIGHEST: Final = ("waiting_count", "busy_slot_count", "restart_count")
+_EVENTS: Final = (
+    *("accepted_count", "delivered_count", "picture_count", "cancelled_count"),
+    *("strike_count", "strike_block_count", "report_count"),
 )
+_BY_LABEL: Final = ("refused", "failed", "judged", "looked_at")
+_SUMMED: Final = (*_EVENTS, *_BY_LABEL, "duration_steps")
 
 
 def _to_json(minute: Minute) -> dict[str, Any]:
-    counts = {name: getattr(minute, name) for name in _COUNTS}
+    plain = {name: getattr(minute, name) for name in ("number", *_EVENTS, *_HIGHEST, *_BY_LABEL)}
     steps = {str(step): count for step, count in minute.duration_steps.items()}
-    return {**counts, "refused": minute.refused, "failed": minute.failed, "duration_steps": steps}
+    return {**plain, "duration_steps": steps}
 
 
 def _of_json(kept: dict[str, Any]) -> Minute:
+    """The minute of a file, which may be of a version that counted less."""
     steps = cast("dict[str, int]", kept["duration_steps"])
+    counts: dict[str, Any] = {name: int(kept.get(name, 0)) for name in (*_EVENTS, *_HIGHEST)}
+    by_label: dict[str, Any] = {name: Counter(kept.get(name, {})) for name in _BY_LABEL}
     return Minute(
-        **{name: int(kept[name]) for name in _COUNTS},
-        refused=Counter(cast("dict[str, int]", kept["refused"])),
-        failed=Counter(cast("dict[str, int]", kept["failed"])),
+        number=int(kept["number"]),
         duration_steps=Counter({int(step): count for step, count in steps.items()}),
+        **counts,
+        **by_label,
     )

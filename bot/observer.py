@@ -5,13 +5,36 @@ The service calls it on the event loop, so it must return at once and never rais
 
 from __future__ import annotations
 
+from collections import Counter
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from engine.api import Verdict
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bot.jobs import Job, Platform
     from engine.api import Drawn
+
+
+class Showing(StrEnum):
+    """What became of a picture that was looked at."""
+
+    SHOWN = "shown"
+    SPOILER = "spoiler"
+    """It comes behind a click."""
+    WITHHELD = "withheld"
+
+
+def showings_of(job: Job, drawn: Drawn) -> Counter[Showing]:
+    """Count the pictures of a job by what became of them; soft words cover all of them."""
+    is_soft = job.submission.is_soft
+    counts = Counter(
+        Showing.SPOILER if is_soft or picture.verdict is not Verdict.SAFE else Showing.SHOWN
+        for picture in drawn.pictures
+    )
+    return counts + Counter({Showing.WITHHELD: drawn.withheld_count})
 
 
 class Observer(Protocol):
@@ -35,6 +58,22 @@ class Observer(Protocol):
 
     def cancelled(self, job: Job) -> None:
         """It was given up while it waited or was drawn."""
+        ...
+
+    def judged(self, platform: Platform, *, level: str, verdict: str, code: str) -> None:
+        """Its words were read at a level; ``code`` is the rule, empty where all is well."""
+        ...
+
+    def struck(self, platform: Platform, *, code: str, is_blocked: bool) -> None:
+        """Its person got a strike for its words, and perhaps a block thereby."""
+        ...
+
+    def looked_at(self, job: Job, showings: Mapping[Showing, int]) -> None:
+        """Its pictures were looked at; so many became what."""
+        ...
+
+    def reported(self, platform: Platform) -> None:
+        """Somebody on that platform finds fault with its pictures."""
         ...
 
 
@@ -71,3 +110,23 @@ class Observers:
         """Tell all of them."""
         for observer in self._observers:
             observer.cancelled(job)
+
+    def judged(self, platform: Platform, *, level: str, verdict: str, code: str) -> None:
+        """Tell all of them."""
+        for observer in self._observers:
+            observer.judged(platform, level=level, verdict=verdict, code=code)
+
+    def struck(self, platform: Platform, *, code: str, is_blocked: bool) -> None:
+        """Tell all of them."""
+        for observer in self._observers:
+            observer.struck(platform, code=code, is_blocked=is_blocked)
+
+    def looked_at(self, job: Job, showings: Mapping[Showing, int]) -> None:
+        """Tell all of them."""
+        for observer in self._observers:
+            observer.looked_at(job, showings)
+
+    def reported(self, platform: Platform) -> None:
+        """Tell all of them."""
+        for observer in self._observers:
+            observer.reported(platform)

@@ -89,7 +89,8 @@ def check_singles(folder: Path, picture_count: int, grid: Path) -> None:
 def write(drawn: Drawn, grid: Path, singles_dir: Path | None) -> None:
     """Write the grid, and into ``singles_dir`` each picture: all files or, on an error, none.
 
-    The grid is of the kind that its name ends in; single pictures are PNG files.
+    The grid is of the kind that its name ends in; single pictures are PNG files. If fewer have
+    come than were asked for, none of an earlier drawing stays among them.
 
     Raises:
         OutputError: With the sentence that says why.
@@ -109,6 +110,7 @@ def write(drawn: Drawn, grid: Path, singles_dir: Path | None) -> None:
     ]
     with _folder(singles_dir):
         _replace_all(files)
+        _remove_rest(singles_dir, len(drawn.pictures))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,15 @@ def _replace_all(files: Sequence[_File]) -> None:
     finally:
         for path in new:
             with contextlib.suppress(OSError):  # it took its place, or was never there
+                path.unlink()
+
+
+def _remove_rest(folder: Path, count: int) -> None:
+    """Remove what an earlier drawing of ours has left behind the last of the new pictures."""
+    for rank in range(count + 1, MAX_PICTURE_COUNT + 1):
+        path = single_path(folder, rank)
+        with _told(path, sentences.TERMINAL_OTHER_FOLDER):
+            if path.is_file() and _may_be_lost(path.read_bytes()):
                 path.unlink()
 
 

@@ -392,6 +392,13 @@ X_UNREACHABLE: Final = (
 )
 
 
+X_READ_ONLY: Final = (
+    "X_ACCESS_TOKEN may only read, so nobody could be answered: choose Read and write under User "
+    "authentication at developer.x.com, then make the access token anew and set X_ACCESS_TOKEN "
+    "and X_ACCESS_TOKEN_SECRET."
+)
+
+
 def x_checked(username: str, limit_count: int | None, skew_s: float | None, post_count: int) -> str:
     """Tell what a look at X has shown."""
     limit = f"{limit_count} looks in 15 min" if limit_count else "no limit told"
@@ -461,6 +468,16 @@ WEB_LOGIN_NEEDED: Final = (
 WEB_ADMIN_NEEDED: Final = "Only an admin may do this: log in with the password for admins."
 WEB_NO_PASSWORD: Final = "Type the password."  # noqa: S105 # a sentence about it
 WEB_WRONG_PASSWORD: Final = "This is not the password. Try again."  # noqa: S105 # as above
+
+
+WEB_FOR_THIS_MACHINE: Final = (
+    "This page has no password, so it answers its own machine only. Its admin can open it to "
+    "others by setting WEB_PASSWORD."
+)
+WEB_UNREADABLE_PROXY: Final = (
+    "The proxy in front of this page names you in a form that cannot be read: X-Forwarded-For "
+    "must be a list of addresses."
+)
 
 
 def web_too_many_attempts(wait_s: float) -> str:
@@ -566,6 +583,20 @@ def terminal_drawn(path: str, count: int, seed: int, singles: str | None) -> str
     return f"{where}, best first{alone}. {again} them again."
 
 
+def terminal_withheld(count: int) -> str:
+    """Say that more was drawn than is shown."""
+    which, them = ("1 more picture was", "it") if count == 1 else (f"{count} more were", "them")
+    return f"{which} drawn and withheld: the picture check takes {them} for not fit to be shown."
+
+
+def terminal_doubtful(count: int) -> str:
+    """Say that some of what is shown should be looked at alone."""
+    which = "1 picture" if count == 1 else f"{count} pictures"
+    return f"{which} may not be for everybody; the table says which."
+
+
+TERMINAL_NOTE: Final = "Note"
+TERMINAL_DOUBTFUL: Final = "may not be for everybody"
 TERMINAL_RANK: Final = "Rank"
 TERMINAL_SCORE: Final = "Score"
 TERMINAL_FILE: Final = "File"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -352,6 +352,15 @@ class Settings(BaseSettings):
             min_length=12,
         ),
     ] = None
+    web_trusted_proxies: Annotated[
+        str,
+        _setting(
+            "be addresses or networks such as 127.0.0.1 10.0.0.0/8",
+            "Proxies in front of the page (addresses, networks) that say in X-Forwarded-For who "
+            "asks.",
+            "",
+        ),
+    ] = ""
     engine_checkpoint: Annotated[
         Path,
         _setting(
@@ -473,6 +482,23 @@ class Settings(BaseSettings):
             )
         return password
 
+    @field_validator("web_trusted_proxies")
+    @classmethod
+    def _networks_that_are_not_everybody(cls, value: str) -> str:
+        try:
+            networks = _networks_of(value)
+        except ValueError:
+            raise ValueError(
+                "WEB_TRUSTED_PROXIES must be addresses or networks, separated by spaces or "
+                "commas, such as 127.0.0.1 10.0.0.0/8."
+            ) from None
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError(
+                "WEB_TRUSTED_PROXIES must not hold everybody, who could then ask as anybody: name "
+                "the addresses of your proxies."
+            )
+        return value
+
     @field_validator("discord_api_base", "discord_gateway_url", "x_api_base")
     @classmethod
     def _only_loopback_platforms(cls, url: str | None, info: Any) -> str | None:
@@ -494,6 +520,11 @@ class Settings(BaseSettings):
     def engine_device_names(self) -> list[str]:
         """One name for each engine process."""
         return self.engine_devices.split(",")
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Where the proxies are that may say on whose behalf they ask."""
+        return _networks_of(self.web_trusted_proxies)
 
     @property
     def store_url(self) -> str:
@@ -579,3 +610,7 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _networks_of(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(each) for each in text.replace(",", " ").split())

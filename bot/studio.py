@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 from bot.clock import utc_now
 from bot.jobs import UnknownPictureError
+from bot.observer import Observers
 from bot.store.archive import QueueView
 from engine.api import MAX_SEED
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bot.clock import Clock
     from bot.jobs import JobId, Person
+    from bot.observer import Observer
     from bot.store import Past, Store
     from bot.store.history import KeptTokens
     from engine.api import DrawRequest, Engine
@@ -44,17 +48,30 @@ class Studio:
     Args:
         store: Where pictures are kept.
         engine: Paints them again.
+        observer: Hears of reports.
         clock: Tells the present.
     """
 
-    def __init__(self, *, store: Store, engine: Engine, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        engine: Engine,
+        observer: Observer | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self._store = store
         self._engine = engine
+        self._observer: Observer = observer or Observers()
         self._clock = clock
 
     async def past(self, job_id: JobId) -> Past | None:
         """A job with what was delivered of it, while that is kept."""
         return await self._store.archive.past(job_id)
+
+    async def pasts(self, job_ids: Collection[JobId]) -> dict[JobId, Past]:
+        """Several jobs at once, by id; those that are not kept (any more) are missing."""
+        return await self._store.archive.pasts(job_ids)
 
     async def history(
         self, person: Person, *, limit: int = 20, before: JobId | None = None
@@ -122,9 +139,11 @@ class Studio:
             UnknownPictureError: There is no such job (any more).
         """
         words = " ".join(reason.split())[:MAX_REASON_CHARS]
-        known = await self._store.people.report(job_id, person, reason=words, now=self._clock())
-        if known is None:
+        is_new = await self._store.people.report(job_id, person, reason=words, now=self._clock())
+        if is_new is None:
             raise UnknownPictureError
+        if is_new:
+            self._observer.reported(person.platform)
 
     async def queue(self, person: Person) -> QueueView:
         """Who waits just now, and what of somebody's own."""

@@ -6,12 +6,13 @@ import asyncio
 import getpass
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot import output, sentences
 from bot.jobs import Person, Platform, Submission, UndeliverableError
-from engine.api import Preview
+from engine.api import Preview, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,7 @@ class TerminalDelivery:
         except output.OutputError as error:
             self._settle(NoPicturesError(str(error)))
             raise UndeliverableError(str(error)) from error
-        self._settle(drawn)
+        self._settle(_all_doubtful(drawn) if job.submission.is_soft else drawn)
 
     async def apologise(self, job: Job, error: Exception) -> None:  # noqa: ARG002 # one job only
         """Let the drawing end with the sentence."""
@@ -87,6 +88,12 @@ class TerminalDelivery:
     def _settle(self, outcome: Drawn | NoPicturesError) -> None:
         if not self._outcome.done():
             self._outcome.set_result(outcome)
+
+
+def _all_doubtful(drawn: Drawn) -> Drawn:
+    """What soft words have drawn: none of it may be for everybody."""
+    doubtful = [replace(picture, verdict=Verdict.BORDERLINE) for picture in drawn.pictures]
+    return replace(drawn, pictures=tuple(doubtful))
 
 
 async def draw(

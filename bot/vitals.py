@@ -42,6 +42,7 @@ class Vitals:
         x_spent_usd: What X has cost today (UTC); ``None`` where X is off or unknown.
         x_daily_usd: What it may cost; ``None`` is no limit.
         is_paused: Whether an admin has paused the whole bot; ``None`` if unknown.
+        open_report_count: Reports that no admin has seen to; ``None`` if unknown.
         platforms: For each platform that is on, whether it is listened to.
     """
 
@@ -51,6 +52,7 @@ class Vitals:
     x_spent_usd: float | None = None
     x_daily_usd: float | None = None
     is_paused: bool | None = None
+    open_report_count: int | None = None
     platforms: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
     @property
@@ -97,11 +99,12 @@ class VitalsReader:
     async def read(self) -> Vitals:
         """Look at everything at once."""
         now = self._clock()
-        engine, loads, spent_usd, is_paused = await asyncio.gather(
+        engine, loads, spent_usd, is_paused, open_reports = await asyncio.gather(
             self._read("engine", self._engine.stats()),
             self._read("queue", self._store.overview.loads()),
             self._read("x_spend", self._spent_usd(now)),
             self._read("pause", self._is_paused()),
+            self._read("reports", self._store.overview.open_report_count()),
         )
         return Vitals(
             at=now,
@@ -110,6 +113,7 @@ class VitalsReader:
             x_spent_usd=spent_usd,
             x_daily_usd=self._x_daily_usd or None,
             is_paused=is_paused,
+            open_report_count=open_reports,
             platforms=dict(self._platforms()),
         )
 

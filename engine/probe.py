@@ -39,7 +39,10 @@ async def look_at(device: Device) -> str:
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise EngineError(f"The device {device.name} did not answer in time.") from None
+        raise EngineError(
+            f"The device {device.name} did not answer within {_ANSWER_WITHIN_S:.0f} s: see whether "
+            "another program holds it, or set ENGINE_DEVICES to another one."
+        ) from None
     if process.returncode:
         last = (words.decode("utf-8", "replace").strip().splitlines() or ["no word"])[-1]
         raise EngineError(

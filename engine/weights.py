@@ -121,7 +121,7 @@ def load_upscaler(path: Path = UPSCALER_WEIGHTS) -> upscaler.Upscaler:
         CheckpointError: The file is missing or damaged, or the arrays in it are not
             exactly those of the network.
     """
-    abstract = nnx.eval_shape(lambda: upscaler.Upscaler(rngs=nnx.Rngs(0)))
+    abstract = nnx.eval_shape(lambda: upscaler.Upscaler(rngs=_OneKey(0)))
     return _shipped(abstract, path, upscaler.NAMES)
 
 
@@ -131,7 +131,7 @@ def load_safety_net(path: Path = SAFETY_WEIGHTS) -> safety.SafetyNet:
     Raises:
         CheckpointError: As for the upscaler: without its weights nothing counts as safe.
     """
-    abstract = nnx.eval_shape(lambda: safety.SafetyNet(rngs=nnx.Rngs(0)))
+    abstract = nnx.eval_shape(lambda: safety.SafetyNet(rngs=_OneKey(0)))
     return _shipped(abstract, path, safety.NAMES)
 
 
@@ -143,8 +143,20 @@ def _shipped(model: Model, path: Path, names: tuple[tuple[str, str], ...]) -> Mo
 def abstract_model(form: ModelFormat[Model], config: Any, *, dtype: Any = jnp.float32) -> Model:
     """The model with shapes in place of arrays: nothing is allocated."""
     return nnx.eval_shape(
-        lambda: form.build(config, dtype=dtype, param_dtype=dtype, rngs=nnx.Rngs(0))
+        lambda: form.build(config, dtype=dtype, param_dtype=dtype, rngs=_OneKey(0))
     )
+
+
+class _OneKey(nnx.Rngs):
+    """The same key for every parameter, where no number is ever drawn with it.
+
+    To trace how each key is split off from the one before takes most of the time in which a
+    model with shapes in place of arrays is built.
+    """
+
+    def params(self) -> jax.Array:
+        """Return the key."""
+        return self.default.key[...]
 
 
 def save_model(
@@ -234,7 +246,7 @@ def _read(found: Found, place: Place, dtype: Any) -> jax.Array | str:
     if bad_count:
         layer = "" if place.layer is None else f" (layer {place.layer})"
         return f"{place.name}{layer} holds {bad_count} numbers that are not finite in {array.dtype}"
-    return jnp.asarray(array)
+    return jax.device_put(array)  # jnp.asarray would compile a program for each shape
 
 
 def _stacked_in(arrays: Mapping[str, Any], form: ModelFormat[Any]) -> list[str]:

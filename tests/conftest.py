@@ -12,4 +12,4 @@ settings.load_profile("any speed")
 # Before any of them is imported. The annotations cost nothing outside of the tests.
 install_import_hook(["engine.models", "engine.sampling"], "beartype.beartype")
 
-pytest_plugins = ["tests.support.databases"]
+pytest_plugins = ["tests.support.databases", "tests.support.turns"]

@@ -201,9 +201,16 @@ def cancel(job: Annotated[str, typer.Argument(help="The id of a request.")]) -> 
 def reports(
     *,
     close: Annotated[int | None, typer.Option(help="Close the report of this number.")] = None,
+    remove: Annotated[
+        int | None,
+        typer.Option(help="Remove the pictures that this report is about, and close it."),
+    ] = None,
     closed: Annotated[bool, typer.Option("--closed", help="Show those that are closed.")] = False,
 ) -> int:
-    """Show what people have reported, or close a report."""
+    """Show what people have reported, close a report, or remove its pictures for good."""
+    if remove is not None:
+        say(_at_desk(lambda _, desk: _removed(desk, remove)))
+        return 0
     if close is not None:
         was_open = _at_desk(lambda _, desk: desk.close_report(close, by=_name()))
         say(sentences.admin_report_closed(close, was_open=was_open))
@@ -221,6 +228,23 @@ def reports(
     ]
     show_table(("number", "when", "request", "drawn for", "reason"), rows, numbers=("number",))
     return 0
+
+
+async def _removed(desk: Desk, id_: int) -> str:
+    """Remove the pictures of a report, and say so.
+
+    Raises:
+        InvalidRuleError: There is no such report, or files stand in the way.
+    """
+    report = await desk.report(id_)
+    if report is None:
+        raise InvalidRuleError(sentences.admin_no_report(id_))
+    try:
+        count = await desk.remove_pictures(report, by=_name())
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InvalidRuleError(sentences.admin_files_not_removed(reason)) from error
+    return sentences.admin_pictures_removed(report.owner.platform, count)
 
 
 @admin.command()

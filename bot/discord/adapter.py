@@ -84,8 +84,18 @@ class DiscordAdapter:
         """How the service hands results to people on Discord."""
         return self._delivery
 
+    async def log_in(self) -> None:
+        """Log in, so that a wrong token is told early; nothing is listened to yet.
+
+        If Discord cannot be reached just now, ``start`` tries again.
+
+        Raises:
+            DiscordStartError: Discord said no; with a sentence for the admin.
+        """
+        await self._client.log_in()
+
     async def start(self) -> None:
-        """Log in, bring the commands up to date and listen.
+        """Log in unless ``log_in`` did, bring the commands up to date and listen.
 
         If Discord cannot be reached just now, that goes on in the background.
 

@@ -19,6 +19,7 @@ import asyncio
 import hashlib
 import json
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import discord
@@ -32,6 +33,8 @@ from bot.discord.errors import FOREIGN, TRANSIENT, as_start_error, persistently
 from bot.jobs import DeliveryError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from bot.discord.buttons.presses import Presses
     from bot.discord.commands.clerk import Clerk
     from bot.discord.config import DiscordConfig
@@ -42,6 +45,9 @@ log = logging.getLogger(__name__)
 
 REAL_API_BASE: Final = Route.BASE
 REAL_GATEWAY: Final = DiscordWebSocket.DEFAULT_GATEWAY
+
+# How long the first try may take, which the start of everything else waits for.
+LOG_IN_WITHIN_S: Final = 10.0
 
 # How long start() waits for the gateway, which may be slow without anything being wrong.
 CONNECT_TIMEOUT_S: Final = 30.0
@@ -92,6 +98,7 @@ class DiscordClient(discord.AutoShardedClient):
         )
         self._config = config
         self._was_opened = False
+        self._is_known = False
         self._was_left = False
         self._cursors = cursors
         self._logged_in = asyncio.Event()
@@ -120,6 +127,18 @@ class DiscordClient(discord.AutoShardedClient):
         if self._was_left:
             raise DeliveryError("the Discord client is closed")
 
+    async def log_in(self) -> None:
+        """Show Discord the token, and nothing else yet.
+
+        If Discord cannot be reached just now, ``open`` tries again, and longer.
+
+        Raises:
+            DiscordStartError: Discord said no; with a sentence for the admin.
+        """
+        with suppress(*TRANSIENT):
+            async with asyncio.timeout(LOG_IN_WITHIN_S):
+                await self._unless_refused(self._log_in())
+
     async def open(self) -> None:
         """Log in, bring the commands up to date and connect to the gateway.
 
@@ -128,21 +147,29 @@ class DiscordClient(discord.AutoShardedClient):
         Raises:
             DiscordStartError: Discord said no; with a sentence for the admin.
         """
-        point_to(self._config)
-        for name in TALKATIVE_LOGGERS:
-            logging.getLogger(name).setLevel(logging.INFO)
         try:
-            await self._open()
+            await self._unless_refused(self._open())
         except TRANSIENT as error:
             log.warning("discord not reached yet: error=%s", type(error).__name__)
             self._opening = asyncio.create_task(self._open_later(), name="discord opening")
             self._opening.add_done_callback(_log_end)
+
+    async def _unless_refused(self, attempt: Coroutine[None, None, None]) -> None:
+        """Go through with it, unless Discord says no: then close, with a sentence."""
+        point_to(self._config)
+        for name in TALKATIVE_LOGGERS:
+            logging.getLogger(name).setLevel(logging.INFO)
+        try:
+            await attempt
+        except TRANSIENT:
+            raise
         except FOREIGN as error:
             await self.close()
             raise as_start_error(error) from error
 
     async def _open(self) -> None:
-        await persistently(self._log_in, self._config.retry_waits_s)
+        if not self._is_known:
+            await persistently(self._log_in, self._config.retry_waits_s)
         await persistently(self._sync_commands, self._config.retry_waits_s)
         self._logged_in.set()
         self.shard_count = await persistently(self._count_shards, self._config.retry_waits_s)
@@ -179,6 +206,7 @@ class DiscordClient(discord.AutoShardedClient):
         self.http.connector = discord.utils.MISSING
         self._was_opened = True
         await self.login(self._config.token)
+        self._is_known = True
 
     async def _count_shards(self) -> int:
         try:

@@ -16,6 +16,7 @@ from bot.store.rows import job_of
 from bot.store.tables import FINISHED, UNFINISHED, jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Select
@@ -59,6 +60,16 @@ class Archive:
             row = await statements.row_of(connection, job_id)
             found = await history.with_pictures(connection, [] if row is None else [row])
             return found[0] if found else None
+
+        return await self._database.read(use_case)
+
+    async def pasts(self, job_ids: Collection[JobId]) -> dict[JobId, Past]:
+        """Several at once, by id; those that are not kept (any more) are missing."""
+
+        async def use_case(connection: AsyncConnection) -> dict[JobId, Past]:
+            query = select(jobs).where(jobs.c.id.in_(job_ids))
+            found = (await connection.execute(query)).all()
+            return {past.job.id: past for past in await history.with_pictures(connection, found)}
 
         return await self._database.read(use_case)
 

@@ -178,6 +178,35 @@ class StrikeLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Struck:
+    """What followed from a strike.
+
+    Attributes:
+        is_new: False for a second delivery of the same event, which changes nothing.
+        blocked_until: When the block that it led to ends (aware); ``None`` if it led to none.
+    """
+
+    is_new: bool
+    blocked_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrikeTally:
+    """The strikes of one person, as far as they are kept.
+
+    Attributes:
+        strike_count: How many.
+        last_at: When the newest was (aware).
+        codes: By which rules, in alphabetical order.
+    """
+
+    person: Person
+    strike_count: int
+    last_at: datetime
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A tier that somebody has for good.
 
@@ -205,6 +234,7 @@ class Act(StrEnum):
     RESUME = "resume"
     CANCEL = "cancel"
     CLOSE_REPORT = "close_report"
+    REMOVE_PICTURES = "remove_pictures"
     EXPORT = "export"
     ERASE = "erase"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import case, func, select
 
 from bot.jobs import JobState, Platform
+from bot.store.house_tables import reports
 from bot.store.rows import job_of
 from bot.store.tables import FINISHED, UNFINISHED, jobs
 
@@ -137,6 +138,15 @@ class Overview:
                 ),
                 jobs=tuple(job_of(row) for row in oldest),
             )
+
+        return await self._database.read(use_case)
+
+    async def open_report_count(self) -> int:
+        """How many reports no admin has seen to yet."""
+        counting = select(func.count()).where(reports.c.closed_at.is_(None))
+
+        async def use_case(connection: AsyncConnection) -> int:
+            return await connection.scalar(counting) or 0
 
         return await self._database.read(use_case)
 

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select, update
 
-from bot.jobs import Scope
+from bot.jobs import Person, Platform, Scope
 from bot.store import house_rows as rows
-from bot.store.house import Act, AuditEntry, Block, Profile
+from bot.store.house import Act, AuditEntry, Block, Profile, StrikeTally, Struck
 from bot.store.house_tables import profiles, reports, strikes
 from bot.store.inserts import insert_into
 from bot.store.rows import account_id
 from bot.store.tables import jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from bot.jobs import JobId, Person
+    from bot.jobs import JobId
     from bot.store.database import Database
     from bot.store.house import Report, Strike, StrikeLimit
     from bot.store.house_records import HouseRecords
@@ -92,6 +94,16 @@ class PeopleRecords:
 
         return await self._database.read(use_case)
 
+    async def report_of(self, id_: int) -> Report | None:
+        """The report of that id, open or closed."""
+        query = select(reports).where(reports.c.id == id_)
+
+        async def use_case(connection: AsyncConnection) -> Report | None:
+            row = (await connection.execute(query)).first()
+            return None if row is None else rows.report_of(row)
+
+        return await self._database.read(use_case)
+
     async def close_report(self, id_: int, *, by: str, now: datetime) -> bool:
         """Note that an admin has seen to a report; whether it was open."""
         closing = (
@@ -114,13 +126,10 @@ class PeopleRecords:
 
         return await self._database.write(use_case)
 
-    async def strike(self, strike: Strike, limit: StrikeLimit) -> datetime | None:
+    async def strike(self, strike: Strike, limit: StrikeLimit) -> Struck:
         """Keep a strike, and block its person everywhere if it is one too many.
 
         A second delivery of the same event changes nothing.
-
-        Returns:
-            Until when this strike has blocked the person; ``None`` if it has not.
         """
         until = strike.at + limit.block_for
         counting = select(func.count()).where(
@@ -135,15 +144,17 @@ class PeopleRecords:
             at=strike.at,
         )
 
-        async def use_case(connection: AsyncConnection) -> datetime | None:
+        async def use_case(connection: AsyncConnection) -> Struck:
             wanted = insert_into(connection.dialect.name, strikes)
             values = rows.strike_values(strike)
             new = await connection.execute(wanted.values(**values).on_conflict_do_nothing())
-            if new.rowcount == 0 or (await connection.scalar(counting) or 0) < limit.count:
-                return None
+            if new.rowcount == 0:
+                return Struck(is_new=False)
+            if (await connection.scalar(counting) or 0) < limit.count:
+                return Struck(is_new=True)
             await rows.renew(connection)
             await rows.block_at_least(connection, block)
-            return until
+            return Struck(is_new=True, blocked_until=until)
 
         try:
             return await self._database.write(use_case)
@@ -160,3 +171,43 @@ class PeopleRecords:
             return [rows.strike_of(row) for row in await connection.execute(query)]
 
         return await self._database.read(use_case)
+
+    async def struck_people(self, *, limit: int) -> list[StrikeTally]:
+        """Those with strikes, whoever was struck last first."""
+
+        async def use_case(connection: AsyncConnection) -> list[StrikeTally]:
+            found = (await connection.execute(struck_query(limit))).all()
+            people = [Person(platform=Platform(row.platform), id=row.person_id) for row in found]
+            codes = await _codes_of(connection, people)
+            return [
+                StrikeTally(
+                    person=person,
+                    strike_count=row.strike_count,
+                    last_at=row.last_at,
+                    codes=tuple(sorted(codes[person])),
+                )
+                for person, row in zip(people, found, strict=True)
+            ]
+
+        return await self._database.read(use_case)
+
+
+def struck_query(limit: int) -> Select[*tuple[Any, ...]]:
+    """Who was struck how often, and when last."""
+    who, last_at = (strikes.c.platform, strikes.c.person_id), func.max(strikes.c.at)
+    counts = (func.count().label("strike_count"), last_at.label("last_at"))
+    return select(*who, *counts).group_by(*who).order_by(last_at.desc(), *who).limit(limit)
+
+
+async def _codes_of(
+    connection: AsyncConnection, people: Sequence[Person]
+) -> Mapping[Person, set[str]]:
+    """By which rules each of them was struck."""
+    codes: dict[Person, set[str]] = {person: set() for person in people}
+    named = select(strikes.c.platform, strikes.c.person_id, strikes.c.code).distinct()
+    are_theirs = strikes.c.person_id.in_([person.id for person in people])
+    for row in await connection.execute(named.where(are_theirs)):
+        person = Person(platform=Platform(row.platform), id=row.person_id)
+        if person in codes:  # another platform may use the same id
+            codes[person].add(row.code)
+    return codes

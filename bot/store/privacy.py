@@ -100,6 +100,31 @@ class Privacy:
         entry = AuditEntry(act=Act.ERASE, by=by, at=now, subject=_account_of(person))
         return await self._erase(person, asked_at=now, now=now, entry=entry)
 
+    async def remove_pictures(self, owner: Person, job_id: JobId, *, by: str, now: datetime) -> int:
+        """Remove the pictures of a job, which itself stays, and close the reports about it.
+
+        Nothing can be painted, enlarged or varied from then on.
+
+        Returns:
+            How many pictures are gone.
+        """
+        for eraser in self._erasers:
+            await eraser(owner, [job_id])
+
+        async def use_case(connection: AsyncConnection) -> int:
+            gone = await connection.execute(delete(pictures).where(pictures.c.job_id == job_id))
+            is_open = (reports.c.job_id == job_id) & reports.c.closed_at.is_(None)
+            closing = update(reports).where(is_open).values(closed_at=now, closed_by=by)
+            await connection.execute(closing)
+            detail = f"{gone.rowcount} of job {job_id}"
+            entry = AuditEntry(
+                act=Act.REMOVE_PICTURES, by=by, at=now, subject=_account_of(owner), detail=detail
+            )
+            await rows.note(connection, entry)
+            return gone.rowcount
+
+        return await self._database.write(use_case)
+
     async def complete(self, *, now: datetime) -> None:
         """Go on with erasures that could not be completed."""
 

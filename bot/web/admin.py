@@ -1,13 +1,15 @@
 """The admin page: what goes on, and what an admin may do about it.
 
 ``GET /admin`` is the page; ``/api/admin/now`` tells how things are and what happened in the
-last hour or day, ``/api/admin/house`` what admins have decided, ``/api/admin/audit`` who did
+last hour or day, ``/api/admin/house`` what admins have decided, ``/api/admin/reports`` what
+people find fault with (and shows those pictures, to be judged), ``/api/admin/audit`` who did
 what. ``POST /api/admin/{act}`` does one of ``ACTS``. Every act goes through the desk, which
 notes who did it.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from http import HTTPStatus
 from importlib.resources import files
@@ -17,7 +19,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from aiohttp import web
 
 from bot import admin_sentences, sentences
-from bot.jobs import InvalidRuleError, JobId, NotCancellableError, RefusedError, Scope
+from bot.jobs import (
+    InvalidRuleError,
+    JobId,
+    NotCancellableError,
+    RefusedError,
+    Scope,
+    UnknownPictureError,
+)
 from bot.store import StoreError
 from bot.web import admin_views as views
 from bot.web import admin_wishes as wishes
@@ -25,17 +34,23 @@ from bot.web.guard import refusal
 from bot.web.login import require_admin
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from bot.clock import Clock
-    from bot.desk import CommunityRules, Desk
+    from bot.desk import CommunityRules, Desk, Report
     from bot.jobs import Json
     from bot.minutes import Minutes
+    from bot.store.history import Past
     from bot.store.overview import Crowd
     from bot.vitals import Vitals
 
+log = logging.getLogger(__name__)
+
 _PAGE: Final = Path(str(files("bot.web"))) / "static" / "admin.html"
 _AUDIT_PAGE_COUNT: Final = 50
+SHOWN_REPORT_COUNT: Final = 20
+# Whoever has seen a picture to judge it need not leave it in the browser's files.
+_NOT_KEPT: Final = {"Cache-Control": "private, no-store"}
 # Points of the charts and the minutes that each stands for.
 _SPANS: Final[Mapping[str, tuple[int, int]]] = {"hour": (60, 1), "day": (96, 15)}
 
@@ -61,19 +76,46 @@ class Waiting(Protocol):
         ...
 
 
+class Pictures(Protocol):
+    """The part of ``bot.studio`` that shows what was reported."""
+
+    async def pasts(self, job_ids: Collection[JobId]) -> dict[JobId, Past]:
+        """What is kept of these jobs."""
+        ...
+
+    async def picture(self, job_id: JobId, rank: int) -> bytes:
+        """A picture as a PNG.
+
+        Raises:
+            UnknownPictureError: It is not kept (any more).
+            EngineError: It cannot be painted.
+        """
+        ...
+
+
 class AdminPages:
     """The page of those who run the bot.
 
     Args:
         desk: Carries acts out and notes them.
         waiting: Knows who waits.
+        pictures: Shows what was reported.
         monitor: Knows how things are and were.
         clock: Gives the present (aware, UTC).
     """
 
-    def __init__(self, *, desk: Desk, waiting: Waiting, monitor: Monitoring, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        waiting: Waiting,
+        pictures: Pictures,
+        monitor: Monitoring,
+        clock: Clock,
+    ) -> None:
         self._desk = desk
         self._waiting = waiting
+        self._pictures = pictures
         self._monitor = monitor
         self._clock = clock
         self._acts: Mapping[str, Callable[[wishes.Wish, str], Awaitable[str]]] = {
@@ -85,6 +127,7 @@ class AdminPages:
             "grant": self._grant,
             "limits": self._limits,
             "close_report": self._close_report,
+            "remove_pictures": self._remove_pictures,
         }
 
     def __repr__(self) -> str:
@@ -96,6 +139,8 @@ class AdminPages:
         router.add_get("/admin", self._page)
         router.add_get("/api/admin/now", self._now)
         router.add_get("/api/admin/house", self._house)
+        router.add_get("/api/admin/reports", self._reports)
+        router.add_get(r"/api/admin/reports/{id:\d{1,9}}/pictures/{rank:\d{1,2}}", self._picture)
         router.add_get("/api/admin/audit", self._audit)
         router.add_post("/api/admin/{act}", self._act)
 
@@ -124,15 +169,34 @@ class AdminPages:
 
     async def _house(self, request: web.Request) -> web.Response:
         require_admin(request)
-        are_open = request.query.get("reports") != "closed"
         house = views.house_view(
             blocks=await self._desk.all_blocks(),
             grants=await self._desk.grants(),
             communities=await self._desk.communities(),
-            reports=await self._desk.reports(is_open=are_open),
+            struck=await self._desk.struck_people(),
             tier_names=sorted(self._desk.tiers),
         )
         return _fresh(house)
+
+    async def _reports(self, request: web.Request) -> web.Response:
+        """Open reports with what they are about, the oldest first; or closed ones, without."""
+        require_admin(request)
+        are_open = request.query.get("are") != "closed"
+        found = await self._desk.reports(is_open=are_open)
+        newest_first = found[::-1]
+        shown = (found if are_open else newest_first)[:SHOWN_REPORT_COUNT]
+        job_ids = {report.job_id for report in shown} if are_open else set[JobId]()
+        pasts = await self._pictures.pasts(job_ids)
+        return _fresh(views.reports_view(shown, pasts, whole_count=len(found)))
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        """A picture that was reported. Others are not an admin's affair."""
+        require_admin(request)
+        report = await self._desk.report(int(request.match_info["id"]))
+        if report is None:
+            raise UnknownPictureError
+        png = await self._pictures.picture(report.job_id, int(request.match_info["rank"]))
+        return web.Response(body=png, content_type="image/png", headers=_NOT_KEPT)
 
     async def _audit(self, request: web.Request) -> web.Response:
         require_admin(request)
@@ -151,6 +215,10 @@ class AdminPages:
             said = await act(wishes.parse(await request.read()), by)
         except RefusedError as error:
             return refusal(sentences.explain(error, self._clock()), _status_of(error))
+        except OSError as error:
+            log.error("files not removed error=%s", error.strerror)  # noqa: TRY400 # known
+            sentence = admin_sentences.admin_files_not_removed(error.strerror or str(error))
+            return refusal(sentence, HTTPStatus.INSUFFICIENT_STORAGE)
         return _fresh({"said": said})
 
     async def _pause(self, _wish: wishes.Wish, by: str) -> str:
@@ -199,11 +267,20 @@ class AdminPages:
         return admin_sentences.admin_limited(platform, community)
 
     async def _close_report(self, wish: wishes.Wish, by: str) -> str:
-        id_ = wishes.count_of(wish, "id")
-        if id_ is None:
-            raise InvalidRuleError(admin_sentences.admin_field_wrong("id"))
+        id_ = wishes.number_of(wish, "id")
         was_open = await self._desk.close_report(id_, by=by)
         return admin_sentences.admin_report_closed(id_, was_open=was_open)
+
+    async def _remove_pictures(self, wish: wishes.Wish, by: str) -> str:
+        report = await self._report_of(wishes.number_of(wish, "id"))
+        count = await self._desk.remove_pictures(report, by=by)
+        return admin_sentences.admin_pictures_removed(report.owner.platform, count)
+
+    async def _report_of(self, id_: int) -> Report:
+        report = await self._desk.report(id_)
+        if report is None:
+            raise InvalidRuleError(admin_sentences.admin_no_report(id_))
+        return report
 
 
 def _fresh(answer: Mapping[str, Json]) -> web.Response:

@@ -1,7 +1,7 @@
 """What the admin page is told: plain JSON objects, made by pure functions.
 
-No prompt is among them: who runs the bot sees who waits and for how many pictures, not what
-people wish for.
+No prompt is among them but those of open reports, which cannot be judged without: who runs the
+bot sees who waits and for how many pictures, not what people wish for.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bot.minutes import total
+from bot.observer import Showing
+from engine.api import Verdict
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from bot.desk import AuditEntry, Block, CommunityRules, Grant, Report
-    from bot.jobs import Json, Platform
+    from bot.desk import AuditEntry, Block, CommunityRules, Grant, Report, StrikeTally
+    from bot.jobs import JobId, Json, Platform
     from bot.minutes import Minute
+    from bot.store.history import KeptPicture, Past
     from bot.store.overview import Crowd
     from bot.vitals import Vitals
 
@@ -35,6 +38,7 @@ def now_view(vitals: Vitals) -> View:
         "is_paused": vitals.is_paused,
         "obstacles": list(vitals.obstacles),
         "platforms": dict(vitals.platforms),
+        "open_report_count": vitals.open_report_count,
         "x_spent_usd": vitals.x_spent_usd,
         "x_daily_usd": vitals.x_daily_usd,
         "engine": None
@@ -109,6 +113,7 @@ def span_view(minutes: Sequence[Minute], *, in_each: int) -> View:
         "quota_refusal_count": sum(whole.refused[label] for label in QUOTA_LABELS),
         "refused": _sorted(whole.refused),
         "failed": _sorted(whole.failed),
+        "moderation": _moderation(whole),
         **{name: whole.percentile_s(share) for name, share in SHARES},
     }
 
@@ -118,10 +123,10 @@ def house_view(
     blocks: Sequence[Block],
     grants: Sequence[Grant],
     communities: Mapping[tuple[Platform, str], CommunityRules],
-    reports: Sequence[Report],
+    struck: Sequence[StrikeTally],
     tier_names: Sequence[str],
 ) -> View:
-    """What admins have decided, and what waits for them."""
+    """What admins have decided, and who was struck."""
     return {
         "blocks": [_block(block) for block in blocks],
         "grants": [
@@ -138,8 +143,31 @@ def house_view(
             }
             for (platform, community), rules in communities.items()
         ],
-        "reports": [_report(report) for report in reports],
+        "strikes": [
+            {
+                "platform": each.person.platform,
+                "person": each.person.id,
+                "count": each.strike_count,
+                "last_at": each.last_at.isoformat(),
+                "codes": list(each.codes),
+            }
+            for each in struck
+        ],
         "tiers": list(tier_names),
+    }
+
+
+def reports_view(shown: Sequence[Report], pasts: Mapping[JobId, Past], *, whole_count: int) -> View:
+    """Reports, each with what is kept of its pictures.
+
+    Args:
+        shown: Those that are told.
+        pasts: Of their jobs, those that are kept; of closed reports none need be here.
+        whole_count: How many reports there are of this kind.
+    """
+    return {
+        "whole_count": whole_count,
+        "reports": [_report(report, pasts.get(report.job_id)) for report in shown],
     }
 
 
@@ -190,7 +218,7 @@ def _block(block: Block) -> View:
     }
 
 
-def _report(report: Report) -> View:
+def _report(report: Report, past: Past | None) -> View:
     return {
         "id": report.id,
         "job_id": report.job_id,
@@ -201,7 +229,46 @@ def _report(report: Report) -> View:
         "at": report.at.isoformat(),
         "closed_at": None if report.closed_at is None else report.closed_at.isoformat(),
         "closed_by": report.closed_by,
+        "prompt": None if past is None else past.job.submission.request.prompt,
+        "pictures": []
+        if past is None
+        else [_picture(report, picture, past) for picture in past.pictures],
     }
+
+
+def _picture(report: Report, picture: KeptPicture, past: Past) -> View:
+    return {
+        "url": f"/api/admin/reports/{report.id}/pictures/{picture.rank}",
+        "rank": picture.rank,
+        "was_covered": past.job.submission.is_soft or picture.verdict is not Verdict.SAFE,
+    }
+
+
+def _moderation(whole: Minute) -> View:
+    """What words and pictures were judged to be."""
+    looked_at = [(*_labels(key), count) for key, count in whole.looked_at.items()]
+    platforms = sorted({platform for platform, _, _ in looked_at})
+    judged = [(*_labels(key), count) for key, count in sorted(whole.judged.items())]
+    return {
+        "judged": [
+            {"level": level, "verdict": verdict, "code": code, "count": count}
+            for level, verdict, code, count in judged
+        ],
+        "pictures": [
+            {
+                "platform": platform,
+                **{str(showing): whole.looked_at[f"{platform}/{showing}"] for showing in Showing},
+            }
+            for platform in platforms
+        ],
+        "strike_count": whole.strike_count,
+        "strike_block_count": whole.strike_block_count,
+        "report_count": whole.report_count,
+    }
+
+
+def _labels(key: str) -> list[str]:
+    return key.split("/")
 
 
 def _age_s(then: datetime, now: datetime) -> int:

@@ -79,6 +79,18 @@ def count_of(wish: Mapping[str, object], name: str) -> int | None:
     return value
 
 
+def number_of(wish: Mapping[str, object], name: str) -> int:
+    """The same, where something must be said.
+
+    Raises:
+        InvalidRuleError: It is missing or something else.
+    """
+    count = count_of(wish, name)
+    if count is None:
+        raise InvalidRuleError(sentences.admin_field_wrong(name))
+    return count
+
+
 def end_of(wish: Mapping[str, object], now: datetime) -> datetime | None:
     """When a block ends that lasts so many ``hours``; ``None`` is never.
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def person_of(request: web.Request) -> Person:
-    """Who asks: an address is a person."""
+    """Who asks: an address is a person, that of the client where a trusted proxy tells it."""
     return Person(platform=Platform.WEB, id=request.remote or "unknown")
 
 

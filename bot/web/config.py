@@ -10,6 +10,8 @@ from bot.web.sessions import Passwords
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bot.web.proxies import Network
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
@@ -18,10 +20,12 @@ class WebConfig:
     Attributes:
         pictures_dir: One folder per job is written there.
         passwords: None leaves the page open.
+        trusted_proxies: Who may say on whose behalf they ask.
     """
 
     pictures_dir: Path
     passwords: Passwords = field(default_factory=Passwords)
+    trusted_proxies: tuple[Network, ...] = ()
 
     @property
     def key_path(self) -> Path:

@@ -1,9 +1,9 @@
 """The door of the page: who may come in, and as what.
 
-With no password the page is open, and whoever reaches it (only this machine does) is an admin
-too. With ``WEB_PASSWORD`` a browser logs in once and shows its session in a cookie that no
-script can read and no other site can send; a program sends ``Authorization: Bearer PASSWORD``.
-With ``WEB_ADMIN_PASSWORD`` only that one makes an admin.
+With no password the page is open to this machine, and whoever sits there is an admin too;
+others, whom a proxy would let in, are refused. With ``WEB_PASSWORD`` a browser logs in once and
+shows its session in a cookie that no script can read and no other site can send; a program sends
+``Authorization: Bearer PASSWORD``. With ``WEB_ADMIN_PASSWORD`` only that one makes an admin.
 
 A handler for admins begins with ``require_admin(request)``.
 """
@@ -21,7 +21,8 @@ from aiohttp import hdrs, web
 
 from bot import sentences
 from bot.web.attempts import Attempts
-from bot.web.guard import is_loopback, refusal
+from bot.web.guard import refusal
+from bot.web.proxies import is_near
 from bot.web.sessions import SESSION_LASTS, Role, Sessions
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ def may_monitor(request: web.Request) -> bool:
     What a proxy of this machine passes on comes from elsewhere.
     """
     is_passed_on = hdrs.X_FORWARDED_FOR in request.headers or hdrs.FORWARDED in request.headers
-    is_near = not is_passed_on and is_loopback(request.remote or "")
-    return is_near or role_of(request) is Role.ADMIN
+    return (is_near(request) and not is_passed_on) or role_of(request) is Role.ADMIN
 
 
 class Login:
@@ -102,6 +102,8 @@ class Login:
         role = self._role(request)
         request[_ROLE] = role
         if role is None and not _is_open(request.path):
+            if not self._passwords.is_any_set:  # there is nothing to log in with
+                return refusal(sentences.WEB_FOR_THIS_MACHINE, HTTPStatus.FORBIDDEN)
             return _login_needed(request, role)
         try:
             return await handler(request)
@@ -133,7 +135,7 @@ class Login:
         """The most that password, session or an open page allow."""
         given, session = _bearer(request), request.cookies.get(COOKIE, "")
         roles = {
-            self._passwords.open_role,
+            self._passwords.open_role if is_near(request) else None,
             None if given is None else self._passwords.role_for(given),
             self._sessions.role_of(session, self._clock()),
         }

@@ -28,6 +28,7 @@ from bot.web.gallery import Gallery
 from bot.web.guard import add_headers, guard
 from bot.web.login import Login
 from bot.web.port import WebPortError, port_errors, reserve_port
+from bot.web.proxies import Proxies
 from bot.web.sessions import session_key
 from engine.api import Preview
 
@@ -180,8 +181,14 @@ class WebAdapter:
         passwords = self._config.passwords
         login = Login(passwords, key, clock=self._clock)
         at_our_names = guard(is_any_host_ours=passwords.page is not None)
+        proxies = Proxies(self._config.trusted_proxies)
         app = web.Application(
-            middlewares=[at_our_names, error_answers(self._clock), login.middleware]
+            middlewares=[
+                proxies.middleware,
+                at_our_names,
+                error_answers(self._clock),
+                login.middleware,
+            ]
         )
         app.on_response_prepare.append(add_headers)
         for path in ("/", "/jobs/{job_id}", "/history"):

@@ -37,7 +37,7 @@ class Passwords:
     """What opens the page.
 
     Attributes:
-        page: For everybody; ``None`` leaves the page open to whoever reaches it.
+        page: For everybody; ``None`` leaves the page open to this machine only.
         admin: For admins; ``None`` makes everybody who may use the page one.
     """
 
@@ -46,7 +46,7 @@ class Passwords:
 
     @property
     def open_role(self) -> Role | None:
-        """What one may do without a password."""
+        """What somebody of this machine may do without a password."""
         if self.page is not None:
             return None
         return Role.ADMIN if self.admin is None else Role.PERSON

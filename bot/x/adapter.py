@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bot import sentences
 from bot.clock import utc_now
@@ -56,6 +56,14 @@ class XKeysError(Exception):
     """X does not accept the keys. ``str(error)`` is a sentence for the admin."""
 
 
+class _Login(NamedTuple):
+    """What came of showing X the keys; ``me`` is ``None`` while X cannot be reached."""
+
+    api: XApi
+    gates: Gates
+    me: Account | None
+
+
 class XAdapter:
     """Listens to mentions of the bot's account and delivers their pictures.
 
@@ -97,6 +105,7 @@ class XAdapter:
             clock=clock,
         )
         self._api: XApi | None = None
+        self._login: _Login | None = None
         self._outbox: Outbox | None = None
         self._tasks = Tasks()
         self._postings: dict[int, asyncio.Task[None]] = {}
@@ -121,8 +130,17 @@ class XAdapter:
         """Whether mentions have been read: those from now on are answered."""
         return self._is_listening and not self._is_closed
 
+    async def log_in(self) -> None:
+        """Check the keys, so that wrong ones are told early; nothing is listened to yet.
+
+        Raises:
+            XKeysError: X does not accept the keys.
+            StoreError: The database failed.
+        """
+        self._login = await self._show_keys()
+
     async def start(self) -> None:
-        """Check the keys and begin to listen.
+        """Check the keys, unless ``log_in`` did, and begin to listen.
 
         If X cannot be reached just now, the check is repeated in the background: the other
         platforms must not wait for it.
@@ -131,23 +149,8 @@ class XAdapter:
             XKeysError: X does not accept the keys.
             StoreError: The database failed.
         """
-        post_times = await self._records.attempts.times(since=self._clock() - timedelta(hours=3))
-        gates = Gates(
-            self._config,
-            self._records,
-            self._cursors,
-            clock=self._clock,
-            sleep=self._sleep,
-            post_times=post_times,
-        )
-        self._api = api = self._connect()
-        try:
-            me = await self._who_am_i(api, gates)
-        except (CredentialsError, DeclinedError) as error:
-            await api.close()
-            raise XKeysError(sentences.x_keys_refused(str(error))) from error
-        except PausedError as error:
-            _log.warning("x not reached yet reason=%s", error)
+        api, gates, me = self._login or await self._show_keys()
+        if me is None:
             self._tasks.start(self._connect_later(api, gates), name="x connect")
         else:
             self._listen(api, gates, me)
@@ -167,6 +170,26 @@ class XAdapter:
             await self._api.close()
 
     # --- listening
+
+    async def _show_keys(self) -> _Login:
+        post_times = await self._records.attempts.times(since=self._clock() - timedelta(hours=3))
+        gates = Gates(
+            self._config,
+            self._records,
+            self._cursors,
+            clock=self._clock,
+            sleep=self._sleep,
+            post_times=post_times,
+        )
+        self._api = api = self._connect()
+        try:
+            return _Login(api, gates, await self._who_am_i(api, gates))
+        except (CredentialsError, DeclinedError) as error:
+            await api.close()
+            raise XKeysError(sentences.x_keys_refused(str(error))) from error
+        except PausedError as error:
+            _log.warning("x not reached yet reason=%s", error)
+            return _Login(api, gates, None)
 
     async def _who_am_i(self, api: XApi, gates: Gates) -> Account:
         """Ask whose keys these are; if X may not be asked, believe its last answer."""

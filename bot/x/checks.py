@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # X refuses signatures that are about 5 minutes off; the rest is for slow networks.
 MAX_SKEW_S: Final = 120.0
+READ_ONLY: Final = "read"
 
 
 class XCheckError(Exception):
@@ -34,7 +35,8 @@ async def check(config: XConfig, *, clock: Callable[[], datetime] = utc_now) -> 
 
     Raises:
         XKeysError: X does not accept the keys.
-        XCheckError: X cannot be asked, the clock is wrong, or fields are missing.
+        XCheckError: X cannot be asked, the clock is wrong, the token may not post, or fields are
+            missing.
     """
     api = TweepyApi(config, clock=clock)
     try:
@@ -54,6 +56,8 @@ async def _look(api: TweepyApi) -> str:
     page = await api.mentions(me.id, Span())
     if api.skew_s is not None and abs(api.skew_s) > MAX_SKEW_S:
         raise XCheckError(sentences.x_clock_wrong(api.skew_s))
+    if api.access_level == READ_ONLY:
+        raise XCheckError(sentences.X_READ_ONLY)
     for post in page.posts:
         try:
             read_mention(post, me)

@@ -74,10 +74,14 @@ class TweepyApi:
 
     Attributes:
         skew_s: How far X's clock was ahead of ours when it last told the time.
+        access_level: What the access token may do, where X tells it: ``"read"``,
+            ``"read-write"`` or more. Source: Twitter API announcements, 30 June 2011,
+            "The new permission model is now in effect".
     """
 
     def __init__(self, config: XConfig, *, clock: Callable[[], datetime]) -> None:
         self.skew_s: float | None = None
+        self.access_level: str | None = None
         self._clock = clock
         self._limit_counts: dict[str, int] = {}
         self._session = _open_session(config, self._note)
@@ -201,6 +205,7 @@ class TweepyApi:
         )
 
     def _note(self, path: str, headers: Mapping[str, str]) -> None:
+        self.access_level = headers.get("x-access-level", self.access_level)
         with suppress(KeyError, ValueError):
             self._limit_counts[path] = int(headers["x-rate-limit-limit"])
         with suppress(KeyError, ValueError):

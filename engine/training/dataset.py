@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.training.objects import load_sprites
 from engine.training.scenes import caption, draw_scene, random_scene
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def dataset(recipe: Recipe, folder: Path) -> Dataset:
 
 
 def _make(recipe: Recipe, pixels_path: Path, captions_path: Path) -> None:
+    sprites = load_sprites(pixels_path.parent / "objects")
     rng = random.Random(recipe.seed)  # noqa: S311 - pictures, not secrets
     side = recipe.side_px
     pixels = np.lib.format.open_memmap(
@@ -66,7 +68,7 @@ def _make(recipe: Recipe, pixels_path: Path, captions_path: Path) -> None:
     captions: list[list[str]] = []
     for i in range(recipe.scene_count):
         scene = random_scene(rng)
-        pixels[i] = draw_scene(scene, rng, side)
+        pixels[i] = draw_scene(scene, rng, side, sprites)
         captions.append([caption(scene, rng) for _ in range(recipe.captions_per_scene)])
     pixels.flush()
     captions_path.write_text(json.dumps(captions), encoding="utf-8")  # last: marks it whole

@@ -9,23 +9,33 @@ nothing is picked by hand.
 from __future__ import annotations
 
 import argparse
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from flax import nnx
 from PIL import Image, ImageDraw
 
+from engine import weights
 from engine.api import DEMO_CHECKPOINT, PictureCheck, SamplingOptions
 from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from engine.training.judge import evaluate
-from engine.training.scenes import canonical_caption, held_out_scenes
+from engine.training.objects import load_sprites
+from engine.training.scenes import (
+    canonical_caption,
+    draw_scene,
+    held_out_objects,
+    held_out_scenes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from engine.training.objects import Sprites
     from engine.training.scenes import Scene
 
 _SCENES_SEED = 1
@@ -40,11 +50,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT)
     parser.add_argument("--scenes", type=int, default=200, help="how many held-out scenes")
+    parser.add_argument("--objects", type=int, default=100, help="how many objects")
+    parser.add_argument(
+        "--work", type=Path, default=Path("data/training"), help="where the objects' pictures are"
+    )
     parser.add_argument("--candidates", type=int, default=9, help="pictures of each")
     parser.add_argument("--condition-scale", type=float, help="instead of the checkpoint's")
     parser.add_argument("--top-k", type=int, help="instead of the checkpoint's")
     parser.add_argument("--temperature", type=float, help="instead of the checkpoint's")
     parser.add_argument("--scenes-seed", type=int, default=_SCENES_SEED, help="which scenes")
+    parser.add_argument(
+        "--reconstructions", type=Path, help="where scenes and what VQGAN keeps of them go (.npz)"
+    )
     parser.add_argument("--sheet", type=Path, help="where the contact sheet goes")
     options = parser.parse_args()
     runner = load_runner(
@@ -61,11 +78,39 @@ def main() -> None:
     )
     scenes = held_out_scenes(options.scenes, options.scenes_seed)
     pictures = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
-    print(evaluate(pictures))
+    scenes = held_out_objects(options.scenes_seed)[: options.objects]
+    objects = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
+    sprites = load_sprites(options.work / "objects")
+    print(evaluate(pictures, objects, sprites))
+    kept: dict[str, NDArray[np.uint8]] = {}
+    for name, some in (("things", pictures), ("objects", objects)):
+        wanted, got = reconstructed(options.checkpoint, [scene for scene, _ in some], sprites)
+        kept |= {f"{name}_wanted": wanted, f"{name}_got": got}
+        print(f"VQGAN's reconstruction of these {name}: {psnr(wanted, got):.1f} dB PSNR")
+    if options.reconstructions:
+        np.savez(options.reconstructions, **kept)
     if options.sheet:
-        contact_sheet([(canonical_caption(s), best[0]) for s, best in pictures[:36]]).save(
-            options.sheet
-        )
+        shown = [*pictures[:18], *objects[:18]]
+        contact_sheet([(canonical_caption(s), best[0]) for s, best in shown]).save(options.sheet)
+
+
+def reconstructed(
+    checkpoint: Path, scenes: Sequence[Scene], sprites: Sprites
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return pictures of ``scenes`` and what VQGAN's codes keep of them, [N, side, side, 3]."""
+    model = weights.load_model(weights.VQGAN, checkpoint / "vqgan")
+    through_codes = nnx.jit(lambda vqgan, pixels: vqgan.decode(vqgan.encode(pixels)))
+    rng = random.Random(_DRAWING_SEED)  # noqa: S311 - places in pictures, not secrets
+    side_px = model.config.resolution
+    wanted = np.stack([draw_scene(scene, rng, side_px, sprites) for scene in scenes])
+    got = np.asarray(through_codes(model, wanted.astype(np.float32) / 255))
+    return wanted, np.round(np.clip(got, 0, 1) * 255).astype(np.uint8)
+
+
+def psnr(wanted: NDArray[np.uint8], got: NDArray[np.uint8]) -> float:
+    """Mean peak signal-to-noise ratio of pictures, in dB."""
+    squared_error = ((got.astype(np.float64) - wanted) ** 2).mean(axis=(1, 2, 3))
+    return float((10 * np.log10(255**2 / squared_error)).mean())
 
 
 def draw_ranked(

@@ -2,8 +2,9 @@
 
 Independent of everything that draws or ranks: colours are compared in CIELAB, shapes
 with the generator's own renderings. It knows only the generator's world: colours of
-``engine.training.colours`` and things of ``engine.training.things`` in front of plain or
-simple backgrounds. Of two things it checks the colours and their order, not the shapes.
+``engine.training.colours``, things of ``engine.training.things`` and objects of
+``engine.training.objects`` in front of plain or simple backgrounds. Of two things it looks at
+the upper and the lower, or the left and the right half of what stands out.
 
 Every picture is uint8 [h, w, 3], of any size; it is measured at 64 by 64 pixels.
 """
@@ -12,6 +13,7 @@ Every picture is uint8 [h, w, 3], of any size; it is measured at 64 by 64 pixels
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import random
@@ -23,18 +25,17 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from engine.training.colours import RGB, Colour, Rgb, shades_of
+from engine.training.objects import NO_SPRITES, Object
 from engine.training.scenes import (
-    GRASS_RGB,
-    NIGHT_RGB,
-    SKY_RGB,
+    SKY_AND_GROUND,
     Background,
     Item,
-    Landscape,
     Relation,
     Scene,
     Size,
     default_background,
     draw_scene,
+    has_ground,
 )
 from engine.training.things import Thing
 
@@ -43,9 +44,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from engine.training.objects import Sprites
+
     Mask = NDArray[np.bool_]
     Numbers = NDArray[np.float32]
     PictureArray = NDArray[np.uint8]
+    _ObjectReferences = tuple[tuple[Object, ...], Numbers, Numbers]
 
 _SIDE_PX = 64
 _BORDER_PX = 2
@@ -53,6 +57,7 @@ _THING_DISTANCE = 14.0  # in CIELAB; 2 is just noticeable, the closest two colou
 _PART_FRACTION = 0.3  # of the largest part; smaller ones are stars, the moon, dirt
 _PRESENT_FRACTION = 0.12  # of the visible area, for a colour to count as present
 _FIGURE_PX = 28
+_COLOUR_UNIT = 40.0  # so far apart in CIELAB counts as much as not being there
 _LIGHTNESS_WEIGHT = 1.5  # of the inner shading against the outline
 _REFERENCE_SIZES = (Size.NORMAL, Size.SMALL)  # small corners are rounder
 _REFERENCE_SEED = 20_220_601  # pictures to be judged must come from other seeds
@@ -65,13 +70,14 @@ class Verdict:
     Attributes:
         background_is_right: The background has the colour asked for.
         colours_are_right: Each colour asked for is there; of one thing, it dominates.
-        shape_is_right: The outline and shading are nearest to the thing asked for.
+        shape_is_right: The outline and shading are nearest to the thing asked for; of two
+            things, each of them in its half.
         order_is_right: Of two things, the first is above, or left of, the second.
     """
 
     background_is_right: bool
     colours_are_right: bool
-    shape_is_right: bool | None
+    shape_is_right: bool
     order_is_right: bool | None
 
     @property
@@ -80,16 +86,16 @@ class Verdict:
         return (
             self.background_is_right
             and self.colours_are_right
-            and self.shape_is_right is not False
+            and self.shape_is_right
             and self.order_is_right is not False
         )
 
 
 def judge(picture: PictureArray, scene: Scene) -> Verdict:
-    """Return what of ``scene`` is right in ``picture``."""
+    """Return what of ``scene``, which shows coloured things, is right in ``picture``."""
     figure = _Figure.of(picture)
     background_is_right = figure.background == scene.background
-    wanted = [item.colour for item in scene.items]
+    wanted = [item.colour for item in scene.items if item.colour]
     if scene.relation is None:
         return Verdict(
             background_is_right=background_is_right,
@@ -98,12 +104,42 @@ def judge(picture: PictureArray, scene: Scene) -> Verdict:
             order_is_right=None,
         )
     is_there = set(wanted) <= figure.colours_present()
+    halves = figure.halves(scene.relation)
     return Verdict(
         background_is_right=background_is_right,
         colours_are_right=is_there,
-        shape_is_right=None,
-        order_is_right=is_there and figure.is_in_order(wanted, scene.relation),
+        shape_is_right=all(
+            half.nearest_thing() == item.thing
+            for half, item in zip(halves, scene.items, strict=True)
+        ),
+        order_is_right=figure.is_in_order(wanted, scene.relation) if is_there else None,
     )
+
+
+class ObjectJudge:
+    """Knows what the objects look like on each background."""
+
+    def __init__(self, sprites: Sprites) -> None:
+        self._sprites = sprites
+        self._references: dict[Background, _ObjectReferences] = {}
+
+    def likeliest(
+        self, picture: PictureArray, background: Background, count: int = 5
+    ) -> list[Object]:
+        """Return the ``count`` objects whose renderings are most like ``picture``, best first."""
+        figure = _Figure.of(picture)
+        if not figure.mask.any():
+            return []
+        if background not in self._references:
+            self._references[background] = _object_references(background, self._sprites)
+        names, colours, outlines = self._references[background]
+        colour, outline = figure.colouring()
+        shared = np.minimum(outlines, outline)
+        union = np.maximum(outlines, outline).sum((1, 2))
+        apart = (np.linalg.norm(colours - colour, axis=-1) * shared).sum((1, 2)) / _COLOUR_UNIT
+        distance = (union - shared.sum((1, 2)) + apart) / union
+        ranked = dict.fromkeys(names[i] for i in np.argsort(distance, kind="stable"))
+        return list(ranked)[:count]
 
 
 def background_of(picture: PictureArray) -> Background:
@@ -149,40 +185,70 @@ class Table:
 
     def __str__(self) -> str:
         lines = [
-            f"| {'what is right':<15} | scenes | ranked first | average candidate |",
-            f"|{'-' * 17}|{'-' * 7}:|{'-' * 13}:|{'-' * 18}:|",
+            f"| {'what is right':<25} | scenes | ranked first | average candidate |",
+            f"|{'-' * 27}|{'-' * 7}:|{'-' * 13}:|{'-' * 18}:|",
         ]
         lines += [
-            f"| {row.measure:<15} | {row.scene_count:6} | {row.first:12.1%} | {row.average:17.1%} |"
+            f"| {row.measure:<25} | {row.scene_count:6} | {row.first:12.1%} | {row.average:17.1%} |"
             for row in self.rows
         ]
         return "\n".join(lines)
 
 
-def evaluate(pictures: Sequence[tuple[Scene, Sequence[PictureArray]]]) -> Table:
+def evaluate(
+    pictures: Sequence[tuple[Scene, Sequence[PictureArray]]],
+    objects: Sequence[tuple[Scene, Sequence[PictureArray]]] = (),
+    sprites: Sprites = NO_SPRITES,
+) -> Table:
     """Judge the candidates of several scenes.
 
     Args:
-        pictures: Scenes, each with one or more candidates, best first.
+        pictures: Scenes of coloured things, each with one or more candidates, best first.
+        objects: The same of objects, each alone.
+        sprites: What the objects look like.
     """
     verdicts = [[judge(one, scene) for one in candidates] for scene, candidates in pictures]
+    alone = [
+        each for each, (scene, _) in zip(verdicts, pictures, strict=True) if not scene.relation
+    ]
+    pairs = [each for each, (scene, _) in zip(verdicts, pictures, strict=True) if scene.relation]
+    object_judge = ObjectJudge(sprites)
+    guesses = [
+        [object_judge.likeliest(one, scene.background) for one in candidates]
+        for scene, candidates in objects
+    ]
+    wanted = [scene.items[0].thing for scene, _ in objects]
     rows = (
         _row("background", [[v.background_is_right for v in each] for each in verdicts]),
-        _row("colours", [[v.colours_are_right for v in each] for each in verdicts]),
-        _row("shape (of one)", [[v.shape_is_right for v in each] for each in verdicts]),
-        _row("order (of two)", [[v.order_is_right for v in each] for each in verdicts]),
+        _row("colour of one thing", [[v.colours_are_right for v in each] for each in alone]),
+        _row("shape of one thing", [[v.shape_is_right for v in each] for each in alone]),
+        _row("colours of two", [[v.colours_are_right for v in each] for each in pairs]),
+        _row(
+            "colours and shapes of two",
+            [[v.colours_are_right and v.shape_is_right for v in each] for each in pairs],
+        ),
+        _row("order of two", [[v.order_is_right for v in each] for each in pairs]),
         _row("everything", [[v.is_right for v in each] for each in verdicts]),
+        _row(
+            "object, first guess",
+            [[g[:1] == [w] for g in each] for w, each in zip(wanted, guesses, strict=True)],
+        ),
+        _row(
+            "object, among five",
+            [[w in g for g in each] for w, each in zip(wanted, guesses, strict=True)],
+        ),
     )
     return Table(rows=tuple(row for row in rows if row.scene_count))
 
 
 def _row(measure: str, answers: Sequence[Sequence[bool | None]]) -> Row:
-    asked = [each for each in answers if each and each[0] is not None]
+    asked = [each for each in answers if any(one is not None for one in each)]
+    firsts = [each[0] for each in asked if each[0] is not None]
     return Row(
         measure=measure,
         scene_count=len(asked),
-        first=_mean(bool(each[0]) for each in asked),
-        average=_mean(_mean(map(bool, each)) for each in asked),
+        first=_mean(map(bool, firsts)),
+        average=_mean(_mean(bool(one) for one in each if one is not None) for each in asked),
     )
 
 
@@ -247,6 +313,25 @@ class _Figure:
         difference = np.abs(insides - inside).sum((1, 2)) / union
         return things[int(np.argmin(1 - overlap / union + _LIGHTNESS_WEIGHT * difference))]
 
+    def halves(self, relation: Relation) -> tuple[_Figure, _Figure]:
+        """Return the upper and the lower, or the left and the right half of what stands out."""
+        middle = _SIDE_PX // 2
+        first = np.zeros_like(self.mask)
+        if relation is Relation.ON_TOP_OF:
+            rows = np.flatnonzero(self.mask.any(axis=1))
+            middle = int((rows.min() + rows.max() + 1) // 2) if rows.size else middle
+            first[:middle] = True
+        else:
+            first[:, :middle] = True
+        upper, lower = (_large_parts(self.mask & half) for half in (first, ~first))
+        return dataclasses.replace(self, mask=upper), dataclasses.replace(self, mask=lower)
+
+    def colouring(self) -> tuple[Numbers, Numbers]:
+        """Return colours in CIELAB [28, 28, 3] and outline (0 to 1), centred, one size."""
+        corners = self._corners()
+        channels = [_centred(self.lab[..., i] * self.mask, corners) for i in range(3)]
+        return np.stack(channels, axis=-1), _centred(self.mask.astype(np.float32), corners)
+
     def shape(self) -> tuple[Numbers, Numbers]:
         """Return outline (0 to 1) and inner lightness (-1 to 1), centred, one size.
 
@@ -255,9 +340,12 @@ class _Figure:
         lightness = self.lab[..., 0]
         middle = np.median(lightness[self.mask])
         inside = np.where(self.mask, np.clip((lightness - middle) / 40, -1, 1), 0)
-        rows, columns = np.nonzero(self.mask)
-        corners = int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+        corners = self._corners()
         return _centred(self.mask.astype(np.float32), corners), _centred(inside, corners)
+
+    def _corners(self) -> tuple[int, int, int, int]:
+        rows, columns = np.nonzero(self.mask)
+        return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
 
     def _colours(self) -> list[Colour]:
         """Return the nearest colour of each visible pixel, in raster order.
@@ -286,7 +374,7 @@ def _nearest_background(lab: Numbers) -> Background:
 def _behind(lab: Numbers, background: Background) -> Numbers:
     """Return the colour of the background, of each row where it changes with height."""
     sides = np.concatenate([lab[:, :_BORDER_PX], lab[:, -_BORDER_PX:]], axis=1)
-    if background is Landscape.GRASS:
+    if has_ground(background):
         return np.median(sides, axis=1, keepdims=True)
     return np.median(sides, axis=(0, 1))
 
@@ -347,6 +435,21 @@ def _references() -> tuple[tuple[Thing, ...], Numbers, Numbers]:
     return tuple(things), np.stack(outlines), np.stack(insides)
 
 
+def _object_references(background: Background, sprites: Sprites) -> _ObjectReferences:
+    """Return objects, colours [N, 28, 28, 3] and outlines [N, 28, 28] of renderings."""
+    names: list[Object] = []
+    looks: list[tuple[Numbers, Numbers]] = []
+    rng = random.Random(_REFERENCE_SEED)
+    for one, size in itertools.product(sprites, _REFERENCE_SIZES):
+        scene = Scene(items=(Item(thing=one),), background=background, size=size)
+        figure = _Figure.of(draw_scene(scene, rng, _SIDE_PX, sprites))
+        if figure.mask.any():
+            looks.append(figure.colouring())
+            names.append(one)
+    colours, outlines = zip(*looks, strict=True)
+    return tuple(names), np.stack(colours), np.stack(outlines)
+
+
 @functools.cache
 def _palette() -> tuple[tuple[Colour, Numbers], ...]:
     """Return each colour three times, with its three shades in CIELAB."""
@@ -362,8 +465,7 @@ def _palette() -> tuple[tuple[Colour, Numbers], ...]:
 def _backgrounds() -> tuple[tuple[Background, ...], Numbers, Numbers]:
     """Return all backgrounds with their colour above and below in CIELAB [N, 3]."""
     halves: dict[Background, tuple[Rgb, Rgb]] = {one: (RGB[one], RGB[one]) for one in Colour}
-    halves[Landscape.GRASS] = SKY_RGB, GRASS_RGB
-    halves[Landscape.NIGHT] = NIGHT_RGB, NIGHT_RGB
+    halves.update(SKY_AND_GROUND)
     above, below = zip(*halves.values(), strict=True)
     return tuple(halves), _lab_of(above), _lab_of(below)
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.training.scenes import CELLS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -27,22 +29,24 @@ class Recipe:
     """What is trained on what, for how long."""
 
     seed: int = 20_221_122
-    side_px: int = 32
+    side_px: int = 64
     scene_count: int = 40_000
     captions_per_scene: int = 4
-    text_vocab_size: int = 256
-    clip_vocab_size: int = 448
+    text_vocab_size: int = 768
+    clip_vocab_size: int = 1024
     max_text_length: int = 32
     caption_dropout: float = 0.15
     vqgan: Stage = field(
-        default_factory=lambda: Stage(step_count=3_000, batch_size=16, peak_rate=2e-3)
+        default_factory=lambda: Stage(step_count=6_000, batch_size=16, peak_rate=2e-3)
     )
-    autoencoder_steps: int = 800
+    autoencoder_steps: int = 2_500
+    crop_px: int = 32
+    whole_picture_steps: int = 1_000
     clip: Stage = field(
         default_factory=lambda: Stage(step_count=500, batch_size=128, peak_rate=1e-3)
     )
     dalle_bart: Stage = field(
-        default_factory=lambda: Stage(step_count=3_000, batch_size=32, peak_rate=1.5e-3)
+        default_factory=lambda: Stage(step_count=4_600, batch_size=32, peak_rate=1.5e-3)
     )
 
     sampling: dict[str, float] = field(
@@ -53,22 +57,22 @@ class Recipe:
     def vqgan_config(self) -> dict[str, Any]:
         """The ``config.json`` of the VQGAN."""
         return {
-            "ch": 32,
-            "ch_mult": [1, 2, 2],
+            "ch": 16,
+            "ch_mult": [1, 2, 4, 4],
             "norm_groups": 4,
             "num_res_blocks": 1,
             "attn_resolutions": [],
             "resolution": self.side_px,
             "z_channels": 64,
-            "embed_dim": 16,
-            "n_embed": 1024,
+            "embed_dim": 32,
+            "n_embed": 4096,
             "in_channels": 3,
             "out_ch": 3,
             "double_z": False,
             "dropout": 0.0,
             "give_pre_end": False,
             "resamp_with_conv": True,
-            "num_resolutions": 3,
+            "num_resolutions": 4,
         }
 
     def dalle_bart_config(self) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class Recipe:
             "encoder_vocab_size": self.text_vocab_size,
             "max_text_length": self.max_text_length,
             "image_vocab_size": codes,
-            "image_length": (self.side_px // 4) ** 2,
+            "image_length": CELLS**2,
             "decoder_start_token_id": codes,
             "bos_token_id": codes + 1,
             "eos_token_id": codes + 1,
@@ -112,10 +116,11 @@ class Recipe:
             "hidden_act": "quick_gelu",
             "layer_norm_eps": 1e-5,
         }
+        picture = {"image_size": self.side_px, "patch_size": self.side_px // CELLS}
         text = {"vocab_size": self.clip_vocab_size, "max_position_embeddings": 32}
         return {
             "model_type": "clip",
             "projection_dim": 64,
             "text_config": {**tower, **text},
-            "vision_config": {**tower, "image_size": self.side_px, "patch_size": 4},
+            "vision_config": {**tower, **picture},
         }

@@ -1,7 +1,9 @@
 """The training pictures: what a scene shows, its picture, its caption, and the hold-out.
 
-Everything is drawn by this code. A scene says what is shown; where exactly it stands and
-in which tint is drawn from ``rng``, so that one scene has many pictures.
+A scene says what is shown; where it stands is drawn from ``rng``. A small model has to learn
+from few pictures, so nothing else varies: colours are exact, there are three sizes, and
+whatever is shown stands on a grid of cells, each the square of pixels that one image token
+stands for. The same thing then gives the same tokens wherever it stands.
 
 The hold-out keeps the checkpoint honest: some scenes are never yielded for training, so
 their prompts test whether the model puts known words together in new ways. Held out are
@@ -10,10 +12,11 @@ their prompts test whether the model puts known words together in new ways. Held
 - a green cube alone, on any background;
 - one in ten (colour, thing, background) of the single things, among them the red circle
   on a blue background;
+- one in ten (object, background) of the objects alone, the default background excepted;
 - one in ten pairs of two things in their relation, among them the red cube on top of a
   blue sphere.
 
-``python -m engine.training.scenes sheet.png`` draws a sheet of examples to look at.
+``python -m engine.training.scenes data/training/objects sheet.png`` draws a sheet to look at.
 """
 
 # ruff: noqa: S311 - the random numbers place things in pictures, they keep no secrets
@@ -32,7 +35,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from engine.training.colours import RGB, Colour, Rgb, jittered, shades_of
+from engine.training.colours import RGB, Colour, Rgb, shades_of
+from engine.training.objects import NO_SPRITES, Object, load_sprites
 from engine.training.things import LOOKS, Pen, Thing
 
 if TYPE_CHECKING:
@@ -40,14 +44,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SKY_RGB: Rgb = (168, 214, 246)
-GRASS_RGB: Rgb = (92, 176, 72)
-NIGHT_RGB: Rgb = (22, 26, 74)
-MOON_RGB: Rgb = (250, 238, 180)
+    from engine.training.objects import Sprites
 
+MOON_RGB: Rgb = (250, 238, 180)
+STAR_RGB: Rgb = (236, 232, 250)
+
+CELLS = 8  # of a side; one image token each
 _SUPERSAMPLING = 3  # drawn three times as large, then averaged: smooth edges
-_HORIZON = 0.62  # of the height, from the top
-_SINGLE_FRACTION = 0.65  # of the scenes; the others show two things
+_HORIZON_CELL = 5  # from the top
+_SINGLE_FRACTION = 0.75  # of the scenes; the others show two things
+_OBJECT_FRACTION = 0.5  # of the single things
+_PAIRED_OBJECT_FRACTION = 0.3  # of the things in pairs
 _HELD_OUT_ONE_IN = 10
 
 
@@ -70,18 +77,33 @@ class Landscape(StrEnum):
     """A background that is more than a colour."""
 
     GRASS = "on the grass"
+    BEACH = "on the beach"
+    SNOW = "in the snow"
+    SEA = "on the sea"
     NIGHT = "at night"
+    SPACE = "in space"
 
 
 Background = Colour | Landscape
 
 
+SKY_AND_GROUND: dict[Landscape, tuple[Rgb, Rgb]] = {
+    Landscape.GRASS: ((168, 214, 246), (92, 176, 72)),
+    Landscape.BEACH: ((132, 206, 244), (242, 214, 150)),
+    Landscape.SNOW: ((176, 198, 222), (244, 248, 254)),
+    Landscape.SEA: ((196, 226, 246), (30, 100, 186)),
+    Landscape.NIGHT: ((22, 26, 74), (22, 26, 74)),
+    Landscape.SPACE: ((52, 18, 92), (52, 18, 92)),
+}
+"""The colours above and below the horizon; by night and in space there is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One coloured thing."""
+    """A coloured thing, or an object, which has its own colours."""
 
-    colour: Colour
-    thing: Thing
+    thing: Thing | Object
+    colour: Colour | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,59 +125,78 @@ class Scene:
 
 # --- drawing -------------------------------------------------------------------------
 
-# Extent of a thing alone, and how far its centre may stray, as fractions of the side.
-_EXTENT = {Size.SMALL: 0.32, Size.NORMAL: 0.54, Size.BIG: 0.82}
-_STRAY = {Size.SMALL: 0.22, Size.NORMAL: 0.10, Size.BIG: 0.025}
-_PAIR_EXTENT = 0.40
+_EXTENT_CELLS = {Size.SMALL: 4, Size.NORMAL: 6, Size.BIG: 8}
+_PAIR_EXTENT_CELLS = 4
+_FILL = 0.94  # of its cells; the rest is air around the thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where a thing stands, as fractions of the side."""
+    """The square of cells in which a thing stands, on its lower edge."""
 
-    left: float
-    top: float
-    unit: float
+    left: int
+    top: int
+    extent: int
 
 
-def draw_scene(scene: Scene, rng: random.Random, side_px: int = 128) -> NDArray[np.uint8]:
-    """Return a picture of ``scene``, uint8 [side_px, side_px, 3]."""
+def draw_scene(
+    scene: Scene, rng: random.Random, side_px: int = 128, sprites: Sprites = NO_SPRITES
+) -> NDArray[np.uint8]:
+    """Return a picture of ``scene``, uint8 [side_px, side_px, 3].
+
+    ``sprites`` are only needed where the scene shows an object.
+    """
     canvas_px = side_px * _SUPERSAMPLING
     image = Image.new("RGB", (canvas_px, canvas_px))
-    canvas = ImageDraw.Draw(image)
-    _paint_background(canvas, scene.background, rng, canvas_px)
+    _paint_background(ImageDraw.Draw(image), scene.background, canvas_px)
     for item, place in zip(scene.items, _places(scene, rng), strict=True):
-        pen = Pen(
-            canvas=canvas,
-            left_px=place.left * canvas_px,
-            top_px=place.top * canvas_px,
-            unit_px=place.unit * canvas_px,
-        )
-        LOOKS[item.thing].paint(pen, shades_of(jittered(RGB[item.colour], rng)))
+        _paint_item(image, item, place, sprites)
     return np.asarray(image.reduce(_SUPERSAMPLING))
 
 
-def _paint_background(
-    canvas: ImageDraw.ImageDraw, background: Background, rng: random.Random, side_px: int
-) -> None:
+def _paint_item(image: Image.Image, item: Item, place: _Place, sprites: Sprites) -> None:
+    cell_px = image.width / CELLS
+    extent_px = place.extent * cell_px * _FILL
+    width_px, height_px = extent_px, extent_px
+    if isinstance(item.thing, Thing):
+        look = LOOKS[item.thing]
+        longer = max(look.width, look.height)
+        width_px, height_px = (extent_px * side / longer for side in (look.width, look.height))
+    left_px = (place.left + place.extent / 2) * cell_px - width_px / 2
+    bottom_px = (place.top + place.extent) * cell_px - (1 - _FILL) / 2 * extent_px
+    top_px = bottom_px - height_px
+    if isinstance(item.thing, Object):
+        sprite = sprites[item.thing].resize((round(extent_px),) * 2, Image.Resampling.LANCZOS)
+        image.paste(sprite, (round(left_px), round(top_px)), sprite)
+        return
+    assert item.colour is not None  # noqa: S101 - a thing of the generator's own has one
+    unit_px = height_px / LOOKS[item.thing].height
+    pen = Pen(canvas=ImageDraw.Draw(image), left_px=left_px, top_px=top_px, unit_px=unit_px)
+    LOOKS[item.thing].paint(pen, shades_of(RGB[item.colour]))
+
+
+def _paint_background(canvas: ImageDraw.ImageDraw, background: Background, side_px: int) -> None:
     everything = Pen(canvas=canvas, left_px=0, top_px=0, unit_px=side_px)
+    if isinstance(background, Colour):
+        everything.box(0, 0, 1, 1, RGB[background])
+        return
+    sky, ground = SKY_AND_GROUND[background]
+    everything.box(0, 0, 1, 1, sky)
     match background:
-        case Colour():
-            everything.box(0, 0, 1, 1, jittered(RGB[background], rng))
-        case Landscape.GRASS:
-            everything.box(0, 0, 1, _HORIZON, jittered(SKY_RGB, rng))
-            everything.box(0, _HORIZON, 1, 1, jittered(GRASS_RGB, rng))
         case Landscape.NIGHT:
-            _paint_night(everything, rng)
+            _paint_stars(everything, MOON_RGB)
+            everything.disc(0.875, 0.125, 0.07, MOON_RGB)
+            everything.disc(0.845, 0.11, 0.06, sky)  # what it bites off leaves a crescent
+        case Landscape.SPACE:
+            _paint_stars(everything, STAR_RGB)
+        case _:
+            everything.box(0, _HORIZON_CELL / CELLS, 1, 1, ground)
 
 
-def _paint_night(pen: Pen, rng: random.Random) -> None:
-    sky = jittered(NIGHT_RGB, rng)
-    pen.box(0, 0, 1, 1, sky)
-    for _ in range(9):
-        pen.disc(rng.uniform(0.04, 0.96), rng.uniform(0.04, 0.96), 0.009, MOON_RGB)
-    pen.disc(0.88, 0.12, 0.07, MOON_RGB)
-    pen.disc(0.85, 0.105, 0.06, sky)  # what it bites off leaves a crescent
+def _paint_stars(pen: Pen, rgb: Rgb) -> None:
+    """One star in the middle of every ninth cell or so, always the same ones."""
+    for column, row in ((0, 0), (3, 0), (1, 3), (6, 3), (0, 6), (7, 6), (4, 7)):
+        pen.disc((column + 0.5) / CELLS, (row + 0.5) / CELLS, 0.011, rgb)
 
 
 def _places(scene: Scene, rng: random.Random) -> list[_Place]:
@@ -169,54 +210,53 @@ def _places(scene: Scene, rng: random.Random) -> list[_Place]:
 
 
 def _place_alone(scene: Scene, rng: random.Random) -> _Place:
-    look = LOOKS[scene.items[0].thing]
-    unit = _unit(scene.items[0], _EXTENT[scene.size] * rng.uniform(0.94, 1.06))
-    stray = _STRAY[scene.size]
-    x = 0.5 + rng.uniform(-stray, stray)
-    if scene.background is Landscape.GRASS:
-        bottom = rng.uniform(0.80, 0.88) if scene.size is not Size.BIG else rng.uniform(0.9, 0.94)
-    else:
-        bottom = 0.5 + rng.uniform(-stray, stray) + look.height * unit / 2
-    return _Place(left=x - look.width * unit / 2, top=bottom - look.height * unit, unit=unit)
+    extent = _EXTENT_CELLS[scene.size]
+    if scene.size is Size.BIG:
+        return _Place(left=0, top=0, extent=extent)
+    if scene.size is Size.NORMAL:
+        return _Place(left=rng.choice((0, 1, 1, 1, 2)), top=1, extent=extent)
+    top = 3 if has_ground(scene.background) else rng.randint(1, 3)
+    return _Place(left=rng.randint(0, 4), top=top, extent=extent)
 
 
 def _place_stacked(scene: Scene, rng: random.Random) -> list[_Place]:
-    units = [_unit(item, _PAIR_EXTENT * rng.uniform(0.94, 1.06)) for item in scene.items]
-    looks = [LOOKS[item.thing] for item in scene.items]
-    heights = [look.height * unit for look, unit in zip(looks, units, strict=True)]
-    x = 0.5 + rng.uniform(-0.1, 0.1)
-    top = (1 - sum(heights)) / 2 + rng.uniform(-0.04, 0.04)
-    if scene.background is Landscape.GRASS:
-        top = rng.uniform(0.9, 0.94) - sum(heights)
-    lefts = [x - look.width * unit / 2 for look, unit in zip(looks, units, strict=True)]
-    tops = [top, top + heights[0]]
+    extent = _PAIR_EXTENT_CELLS
+    left = rng.choice((1, 2, 2, 2, 3))
+    air = CELLS - 2 * extent + _whole_cells_above(scene.items[1], extent)
     return [
-        _Place(left=left, top=top, unit=unit)
-        for left, top, unit in zip(lefts, tops, units, strict=True)
+        _Place(left=left, top=air, extent=extent),
+        _Place(left=left, top=CELLS - extent, extent=extent),
     ]
 
 
+def _whole_cells_above(item: Item, extent: int) -> int:
+    """How many cells above ``item`` are empty in its square, so that another can come down."""
+    if isinstance(item.thing, Object):
+        return 0
+    look = LOOKS[item.thing]
+    return int(extent * (1 - look.height / max(look.width, look.height)))
+
+
 def _place_side_by_side(scene: Scene, rng: random.Random) -> list[_Place]:
-    units = [_unit(item, _PAIR_EXTENT * rng.uniform(0.94, 1.06)) for item in scene.items]
-    looks = [LOOKS[item.thing] for item in scene.items]
-    bottom = rng.uniform(0.80, 0.88) if scene.background is Landscape.GRASS else 0.7
-    bottom += rng.uniform(-0.06, 0.06)
-    places: list[_Place] = []
-    for look, unit, x in zip(looks, units, (0.27, 0.73), strict=True):
-        left = x + rng.uniform(-0.02, 0.02) - look.width * unit / 2
-        places.append(_Place(left=left, top=bottom - look.height * unit, unit=unit))
-    return places
+    top = 3 if has_ground(scene.background) else rng.choice((2, 3))
+    return [_Place(left=left, top=top, extent=_PAIR_EXTENT_CELLS) for left in (0, CELLS // 2)]
 
 
-def _unit(item: Item, extent: float) -> float:
-    """Return the unit at which the longer side of ``item`` is ``extent``."""
-    return extent / max(LOOKS[item.thing].width, LOOKS[item.thing].height)
+def has_ground(background: Background) -> bool:
+    """Whether what is shown stands below a horizon."""
+    if isinstance(background, Colour):
+        return False
+    sky, ground = SKY_AND_GROUND[background]
+    return sky != ground
 
 
 # --- captions ------------------------------------------------------------------------
 
-_KINDS_OF_PICTURE = ("picture", "drawing", "painting", "image", "photo")
+_KINDS_OF_PICTURE = (
+    "picture", "drawing", "painting", "image", "photo", "cartoon", "3d render", "illustration"
+)  # fmt: skip
 _NEEDLESSLY_NAMED_FRACTION = 0.2  # of the captions that need not name their background
+_COLOURLESS_FRACTION = 0.1  # of the captions of one thing: then any colour is right
 _BRITISH_FRACTION = 0.1  # of the captions with gray
 
 
@@ -226,6 +266,9 @@ def caption(scene: Scene, rng: random.Random) -> str:
     is_named = not is_needless or rng.random() < _NEEDLESSLY_NAMED_FRACTION
     word = rng.choices(tuple(_WORDINGS), weights=tuple(_WORDINGS.values()))[0]
     words = word(scene, rng, is_named)
+    if scene.relation is None and rng.random() < _COLOURLESS_FRACTION:
+        noun = _noun(scene.items[0], Size.NORMAL)
+        words = words.replace(with_article(noun), with_article(str(scene.items[0].thing)))
     return words.replace("gray", "grey") if rng.random() < _BRITISH_FRACTION else words
 
 
@@ -243,8 +286,13 @@ def default_background(items: tuple[Item, ...]) -> Colour:
 
 
 def with_article(noun: str) -> str:
-    """Return ``noun`` after "a" or "an"."""
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+    """Return ``noun`` after "a" or "an", or alone if it takes no article."""
+    if noun.removeprefix("small ") in _WITHOUT_ARTICLE:
+        return noun
+    return f"an {noun}" if noun[0] in "aeiou" and noun != "unicorn" else f"a {noun}"
+
+
+_WITHOUT_ARTICLE = {"cheese", "popcorn", "grapes", "corn", "broccoli", "fire", "scissors"}
 
 
 def _subject(scene: Scene) -> str:
@@ -253,7 +301,7 @@ def _subject(scene: Scene) -> str:
 
 
 def _noun(item: Item, size: Size) -> str:
-    words = f"{item.colour} {item.thing}"
+    words = f"{item.colour} {item.thing}" if item.colour else str(item.thing)
     return words if size is Size.NORMAL else f"{size} {words}"
 
 
@@ -316,26 +364,44 @@ def random_scene(rng: random.Random) -> Scene:
 
 
 def held_out_scenes(count: int, seed: int) -> list[Scene]:
-    """Return ``count`` scenes that training never shows, singles and pairs mixed as there."""
+    """Return ``count`` scenes of coloured things that training never shows, singles and pairs."""
     rng = random.Random(seed)
     scenes: list[Scene] = []
     while len(scenes) < count:
         draw = _random_single if rng.random() < _SINGLE_FRACTION else _random_pair
         scene = draw(rng)
-        while not is_held_out(scene):
+        while not (is_held_out(scene) and _has_only_things(scene)):
             scene = draw(rng)
         scenes.append(scene)
     return scenes
 
 
+def held_out_objects(seed: int) -> list[Scene]:
+    """Return every object once, on a background on which training never shows it."""
+    rng = random.Random(seed)
+    scenes: list[Scene] = []
+    for one in Object:
+        items = (Item(thing=one),)
+        everywhere = [Scene(items=items, background=each) for each in (*_COLOURS, *_LANDSCAPES)]
+        unseen = [scene for scene in everywhere if is_held_out(scene)]
+        scenes.append(rng.choice(unseen or everywhere))
+    return scenes
+
+
+def _has_only_things(scene: Scene) -> bool:
+    return all(isinstance(item.thing, Thing) for item in scene.items)
+
+
 def is_held_out(scene: Scene) -> bool:
     """Whether training never shows ``scene`` (see the module's text)."""
-    if any(_is_chosen("item", item.colour, item.thing) for item in scene.items):
+    if any(item.colour and _is_chosen("item", item.colour, item.thing) for item in scene.items):
         return True
     if scene.relation is None:
         return _is_single_held_out(scene.items[0], scene.background)
     first, second = scene.items
-    words = (first.colour, first.thing, scene.relation, second.colour, second.thing)
+    words = (
+        str(first.colour), first.thing, scene.relation, str(second.colour), second.thing
+    )  # fmt: skip
     return words == _RED_CUBE_ON_BLUE_SPHERE or _is_chosen("pair", *words)
 
 
@@ -347,6 +413,9 @@ _RED_CUBE_ON_BLUE_SPHERE = (
 
 
 def _is_single_held_out(item: Item, background: Background) -> bool:
+    if item.colour is None:
+        is_plain = background is default_background((item,))
+        return not is_plain and _is_chosen("object", item.thing, background)
     return (
         item == _GREEN_CUBE
         or (item == _RED_CIRCLE and background is Colour.BLUE)
@@ -361,24 +430,30 @@ def _is_chosen(*words: str) -> bool:
 
 
 def _random_single(rng: random.Random) -> Scene:
-    items = (Item(colour=rng.choice(_COLOURS), thing=rng.choice(_THINGS)),)
-    size = rng.choices(tuple(Size), weights=(2, 6, 2))[0]
-    return Scene(items=items, background=_random_background(items, rng), size=size)
+    if rng.random() < _OBJECT_FRACTION:
+        item, weights = Item(thing=rng.choice(_OBJECTS)), (1, 9, 0)
+    else:
+        item, weights = Item(colour=rng.choice(_COLOURS), thing=rng.choice(_THINGS)), (2, 6, 2)
+    size = rng.choices(tuple(Size), weights=weights)[0]
+    return Scene(items=(item,), background=_random_background((item,), rng), size=size)
 
 
 def _random_pair(rng: random.Random) -> Scene:
-    first_colour, second_colour = rng.sample(_COLOURS, 2)
-    items = (
-        Item(colour=first_colour, thing=rng.choice(_THINGS)),
-        Item(colour=second_colour, thing=rng.choice(_THINGS)),
-    )
+    colours = rng.sample(_COLOURS, 2)
+    items = tuple(_random_paired_item(colour, rng) for colour in colours)
     relation = rng.choice(tuple(Relation))
     return Scene(items=items, relation=relation, background=_random_background(items, rng))
 
 
+def _random_paired_item(colour: Colour, rng: random.Random) -> Item:
+    if rng.random() < _PAIRED_OBJECT_FRACTION:
+        return Item(thing=rng.choice(_OBJECTS))
+    return Item(colour=colour, thing=rng.choice(_THINGS))
+
+
 def _random_background(items: tuple[Item, ...], rng: random.Random) -> Background:
     default = default_background(items)
-    backgrounds = rng.choices(((default,), _COLOURS, _LANDSCAPES), weights=(30, 58, 12))[0]
+    backgrounds = rng.choices(((default,), _COLOURS, _LANDSCAPES), weights=(50, 22, 28))[0]
     seen = [one for one in backgrounds if _can_be_seen(items, one)]
     return rng.choice(seen) if seen else default
 
@@ -386,22 +461,32 @@ def _random_background(items: tuple[Item, ...], rng: random.Random) -> Backgroun
 def _can_be_seen(items: tuple[Item, ...], background: Background) -> bool:
     """Whether nothing of ``items`` drowns in ``background``."""
     hidden = _DROWNED_BY.get(background, {background})
-    return not any(item.colour in hidden or hidden & LOOKS[item.thing].unseen_on for item in items)
+    return not any(
+        item.colour in hidden or hidden & LOOKS[item.thing].unseen_on
+        for item in items
+        if isinstance(item.thing, Thing)
+    )
 
 
 _COLOURS = tuple(Colour)
 _THINGS = tuple(Thing)
+_OBJECTS = tuple(Object)
 _LANDSCAPES = tuple(Landscape)
 _DROWNED_BY: dict[Background, set[Background]] = {
     Landscape.GRASS: {Colour.GREEN},
+    Landscape.SNOW: {Colour.WHITE},
+    Landscape.SEA: {Colour.BLUE},
     Landscape.NIGHT: {Colour.BLACK},
+    Landscape.SPACE: {Colour.BLACK, Colour.PURPLE},
 }
 
 
 # --- a sheet to look at --------------------------------------------------------------
 
 
-def sheet(count: int = 72, *, columns: int = 9, side_px: int = 128, seed: int = 0) -> Image.Image:
+def sheet(
+    sprites: Sprites, count: int = 198, *, columns: int = 18, side_px: int = 64, seed: int = 0
+) -> Image.Image:
     """Return ``count`` captioned pictures: every thing once, then random training scenes."""
     line_px = 48
     rows = -(-count // columns)
@@ -411,7 +496,7 @@ def sheet(count: int = 72, *, columns: int = 9, side_px: int = 128, seed: int = 
         left = index % columns * (side_px + 8) + 4
         top = index // columns * (side_px + line_px) + 4
         rng = random.Random(index)
-        image.paste(Image.fromarray(draw_scene(scene, rng, side_px)), (left, top))
+        image.paste(Image.fromarray(draw_scene(scene, rng, side_px, sprites)), (left, top))
         canvas.multiline_text((left, top + side_px), _wrapped(words), fill="black", spacing=0)
     return image
 
@@ -421,21 +506,26 @@ def _examples(count: int, seed: int) -> Iterator[tuple[Scene, str]]:
     for index in range(count):
         if index < len(_THINGS):  # every thing once
             items = (Item(colour=_COLOURS[index % len(_COLOURS)], thing=_THINGS[index]),)
+        elif index < len(_THINGS) + len(_OBJECTS):
+            items = (Item(thing=_OBJECTS[index - len(_THINGS)]),)
+        else:
+            items = ()
+        if items:
             scene = Scene(items=items, background=default_background(items))
         else:
             scene = random_scene(rng)
         yield scene, caption(scene, rng)
 
 
-def _wrapped(words: str, width: int = 24) -> str:
+def _wrapped(words: str, width: int = 14) -> str:
     return "\n".join(textwrap.wrap(words, width))
 
 
 def main() -> None:
     """Write the sheet to the path given on the command line."""
-    if len(sys.argv) != 2:  # noqa: PLR2004 - the program and its one argument
-        sys.exit("Usage: python -m engine.training.scenes SHEET.png")
-    sheet().save(Path(sys.argv[1]))
+    if len(sys.argv) != 3:  # noqa: PLR2004 - the program and its two arguments
+        sys.exit("Usage: python -m engine.training.scenes OBJECTS_FOLDER SHEET.png")
+    sheet(load_sprites(Path(sys.argv[1]))).save(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 The codebook starts at the centres that k-means finds in the plain autoencoder's latents
 and is then learned with the straight-through estimator; entries that nothing chooses any
-more are moved to where latents are.
+more are moved to where latents are. Most steps see a square of each picture only, which a
+network of convolutions learns from as well; the last ones see whole pictures.
 
 Source: van den Oord et al. 2017, "Neural Discrete Representation Learning", equation 3
 (straight-through gradient, codebook and commitment terms, beta 0.25); Esser et al. 2021.
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 
 _COMMITMENT = 0.25
 _EDGES = 0.5
-_REVIVE_EVERY_STEPS = 100
+_REVIVE_EVERY_STEPS = 200
+_PICTURES_FOR_CODEBOOK = 2_000
+_NEARLY_EQUAL = 0.1  # of the standard deviation of all latents
 
 
 def train(recipe: Recipe, data: Dataset, folder: Path) -> Vqgan:
@@ -42,7 +45,10 @@ def train(recipe: Recipe, data: Dataset, folder: Path) -> Vqgan:
 
     def batch(step: int) -> dict[str, Any]:
         rng = np.random.default_rng((recipe.seed, 1, step))
-        return {"pixels": data.pictures(data.batch_indices(recipe.vqgan.batch_size, rng))}
+        if step < recipe.vqgan.step_count - recipe.whole_picture_steps:
+            pictures = data.pictures(data.batch_indices(recipe.vqgan.batch_size, rng))
+            return {"pixels": crops(pictures, recipe.crop_px, config.downscale, rng)}
+        return {"pixels": data.pictures(data.batch_indices(recipe.vqgan.batch_size // 2, rng))}
 
     if fit.step < recipe.autoencoder_steps:
         fit.run(_plain_loss, batch, until=recipe.autoencoder_steps)
@@ -71,6 +77,26 @@ def _fresh(config: VqganConfig, seed: int) -> Vqgan:
 
 def _silence(layer: nnx.Conv) -> None:
     layer.kernel[...] = jnp.zeros_like(layer.kernel[...])
+
+
+def crops(
+    pictures: Float[np.ndarray, "B H W 3"], side_px: int, step_px: int, rng: np.random.Generator
+) -> Float[np.ndarray, "B side_px side_px 3"]:
+    """A square of each picture: the livelier of two, since much of a picture is background."""
+    return np.stack(
+        [
+            max((_crop(picture, side_px, step_px, rng) for _ in range(2)), key=np.std)
+            for picture in pictures
+        ]
+    )
+
+
+def _crop(
+    picture: Float[np.ndarray, "H W 3"], side_px: int, step_px: int, rng: np.random.Generator
+) -> Float[np.ndarray, "side_px side_px 3"]:
+    places = (len(picture) - side_px) // step_px + 1
+    top, left = rng.integers(0, places, 2) * step_px
+    return picture[top : top + side_px, left : left + side_px]
 
 
 def reconstruction_loss(
@@ -141,27 +167,44 @@ def _with_entries(model: Vqgan, which: NDArray[Any], entries: NDArray[Any]) -> V
 def _with_codebook_from_latents(model: Vqgan, data: Dataset, seed: int) -> Vqgan:
     rng = np.random.default_rng((seed, 2))
     latents_of = nnx.jit(lambda m, x: m.latents(x))
-    pictures = data.pictures(data.batch_indices(256, rng))
-    latents = np.concatenate([np.asarray(latents_of(model, x)) for x in np.split(pictures, 8)])
-    centres = k_means(latents.reshape(-1, latents.shape[-1]), model.config.n_embed, rng)
+    groups = data.batch_indices(_PICTURES_FOR_CODEBOOK, rng).reshape(-1, 25)
+    latents = np.concatenate(
+        [np.asarray(latents_of(model, data.pictures(some))) for some in groups]
+    ).reshape(-1, model.config.embed_dim)
+    centres = k_means(distinct(latents), model.config.n_embed, rng)
     return _with_entries(model, np.arange(len(centres)), centres)
+
+
+def distinct(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``points`` [N, C] without those that nearly repeat another: most are plain background."""
+    step = _NEARLY_EQUAL * points.std()
+    _, first = np.unique(np.round(points / step).astype(np.int16), axis=0, return_index=True)
+    return points[np.sort(first)]
 
 
 def k_means(
     points: NDArray[np.float32], count: int, rng: np.random.Generator, *, rounds: int = 12
 ) -> NDArray[np.float32]:
     """Centres of ``points`` [N, C] by Lloyd's rounds; an empty centre moves to a point."""
-    centres = rng.choice(points, count, replace=False)
+    centres = rng.choice(points, count, replace=len(points) < count)
     for _ in range(rounds):
-        distance = (centres**2).sum(1) - 2 * points @ centres.T  # up to a term per point
-        owner = distance.argmin(1)
+        owner = np.concatenate([_nearest(centres, some) for some in _blocks(points)])
         sizes = np.bincount(owner, minlength=count)
         sums = np.zeros_like(centres)
         np.add.at(sums, owner, points)
         full = sizes > 0
         centres[full] = sums[full] / sizes[full, None]
-        centres[~full] = rng.choice(points, int((~full).sum()), replace=False)
+        centres[~full] = rng.choice(points, int((~full).sum()))
     return centres
+
+
+def _nearest(centres: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.int64]:
+    distance = (centres**2).sum(1) - 2 * points @ centres.T  # up to a term per point
+    return distance.argmin(1)
+
+
+def _blocks(points: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    return np.array_split(points, len(points) // 4096 + 1)
 
 
 def encode_all(model: Vqgan, data: Dataset, path: Path) -> NDArray[np.int16]:

@@ -11,28 +11,33 @@ import aiohttp
 import pytest
 
 from bot.desk import Desk
-from bot.jobs import BlockedError, PausedError, Platform
+from bot.jobs import BlockedError, PausedError, Platform, UnknownPictureError
 from bot.monitor import Monitor
+from bot.observer import Showing
 from bot.service import Service
 from bot.store import Store
+from bot.store.house import Strike, StrikeLimit
 from bot.studio import Studio
 from bot.vitals import VitalsReader
-from bot.web.admin import AdminPages
+from bot.web.admin import SHOWN_REPORT_COUNT, AdminPages
 from bot.web.config import WebConfig
+from bot.web.keeping import Keeper
 from bot.web.monitoring import MonitoringPages
 from bot.web.server import WebAdapter, reserve_port
 from bot.web.sessions import Passwords
 from tests.support import browser
 from tests.support.broken_database import lose_table
 from tests.support.clock import NOON, Clock
-from tests.support.factories import database_url, person, submission
+from tests.support.factories import a_job, database_url, person, submission
 from tests.support.scripted_delivery import ScriptedDelivery
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
     from pathlib import Path
+
+    from bot.jobs import Job, JobId, Person
 
 OPEN = Passwords()
 LOCKED = Passwords(page="the page's password", admin="the admin's password")
@@ -50,6 +55,7 @@ class Admin:
     store: Store
     desk: Desk
     monitor: Monitor
+    studio: Studio
 
     async def look(self, path: str) -> dict[str, Any]:
         async with self.http.get(path) as answer:
@@ -81,14 +87,19 @@ async def serving(folder: Path, passwords: Passwords = OPEN) -> AsyncGenerator[A
     )
     service.register(Platform.DISCORD, ScriptedDelivery())
     desk = Desk(store, clock=clock, tiers=["friend"], canceller=service)
+    studio = Studio(store=store, engine=engine, observer=monitor.observer, clock=clock)
     pages = [
         MonitoringPages(monitor),
-        AdminPages(desk=desk, waiting=store.overview, monitor=monitor, clock=clock),
+        AdminPages(
+            desk=desk, waiting=store.overview, pictures=studio, monitor=monitor, clock=clock
+        ),
     ]
     with reserve_port("127.0.0.1", 0) as port:
         config = WebConfig(pictures_dir=folder / "pictures", passwords=passwords)
-        studio = Studio(store=store, engine=engine, clock=clock)
+        keeper = Keeper(config.pictures_dir, kept_for=None, clock=clock)
+        desk.on_erase(keeper)
         adapter = WebAdapter(config, service, studio, port=port, clock=clock, pages=pages)
+        service.register(Platform.WEB, adapter)
         monitor.start(
             VitalsReader(engine=engine, store=store, clock=clock, is_paused=desk.is_paused)
         )
@@ -103,6 +114,7 @@ async def serving(folder: Path, passwords: Passwords = OPEN) -> AsyncGenerator[A
                 store=store,
                 desk=desk,
                 monitor=monitor,
+                studio=studio,
             )
         await service.close(0)
         await adapter.close()
@@ -291,20 +303,240 @@ async def test_the_limits_of_a_community_are_changed_and_its_other_rules_stay(
     )
 
 
-async def test_reports_are_closed(admin: Admin) -> None:
-    job = await admin.service.submit(submission(picture_count=1))
+async def reported(
+    admin: Admin, *, count: int = 1, by: Person | None = None, is_soft: bool = False
+) -> Job:
+    """Deliver pictures, and let bea find fault with them."""
+    asked = submission(by=by, picture_count=count, community="g", is_soft=is_soft)
+    job = await admin.service.submit(asked)
     await until(lambda: repr(admin.service) == "<Service 0 jobs running>")
-    studio = Studio(store=admin.store, engine=admin.engine, clock=admin.clock)
-    await studio.report(job.id, person("bea"), reason="not nice")
+    await admin.studio.report(job.id, person("bea"), reason="not nice")
+    return job
 
-    (report,) = (await admin.look("/api/admin/house"))["reports"]
-    assert (report["job_id"], report["person"], report["reason"]) == (job.id, "ada", "not nice")
+
+async def reports(admin: Admin, query: str = "") -> list[dict[str, Any]]:
+    return (await admin.look(f"/api/admin/reports{query}"))["reports"]
+
+
+async def test_an_open_report_shows_what_there_is_to_judge(admin: Admin) -> None:
+    job = await reported(admin, count=2)
+
+    (report,) = await reports(admin)
+
     number = report["id"]
+    assert report == {
+        "id": number,
+        "job_id": job.id,
+        "platform": "discord",
+        "person": "ada",
+        "community": "g",
+        "reason": "not nice",
+        "at": NOON.isoformat(),
+        "closed_at": None,
+        "closed_by": None,
+        "prompt": "an avocado armchair",
+        "pictures": [
+            {
+                "url": f"/api/admin/reports/{number}/pictures/{rank}",
+                "rank": rank,
+                "was_covered": False,
+            }
+            for rank in (1, 2)
+        ],
+    }
+    async with admin.http.get(report["pictures"][0]["url"]) as answer:
+        assert (answer.status, answer.content_type) == (200, "image/png")
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert await answer.read() == await admin.studio.picture(job.id, 1)
+    told = await admin.look("/api/admin/now")
+    assert told["now"]["open_report_count"] == 1
+    assert told["span"]["moderation"]["report_count"] == 1
+
+
+async def test_pictures_of_soft_words_are_told_to_be_behind_a_click_for_people_too(
+    admin: Admin,
+) -> None:
+    await reported(admin, is_soft=True)
+
+    (report,) = await reports(admin)
+
+    assert [picture["was_covered"] for picture in report["pictures"]] == [True]
+
+
+async def test_only_pictures_that_were_reported_are_shown(admin: Admin) -> None:
+    await reported(admin)
+    (report,) = await reports(admin)
+
+    for path in (f"{report['id'] + 1}/pictures/1", f"{report['id']}/pictures/2"):
+        async with admin.http.get(f"/api/admin/reports/{path}") as answer:
+            assert answer.status == 404, path
+
+
+async def test_of_a_request_that_is_forgotten_only_the_report_is_left(admin: Admin) -> None:
+    await reported(admin)
+    later = NOON + timedelta(days=400)
+    await admin.store.purge(finished_before=later, now=later)
+
+    (report,) = await reports(admin)
+
+    assert (report["prompt"], report["pictures"], report["reason"]) == (None, [], "not nice")
+
+
+async def test_a_report_is_dismissed_and_its_words_are_not_shown_any_more(admin: Admin) -> None:
+    await reported(admin)
+    number = (await reports(admin))[0]["id"]
 
     assert await admin.act("close_report", id=number) == (200, f"Report {number} is closed.")
-    assert (await admin.look("/api/admin/house"))["reports"] == []
-    closed = (await admin.look("/api/admin/house?reports=closed"))["reports"]
-    assert [each["closed_by"] for each in closed] == ["web:127.0.0.1"]
+
+    assert await reports(admin) == []
+    (closed,) = await reports(admin, "?are=closed")
+    assert (closed["closed_by"], closed["prompt"], closed["pictures"]) == (
+        "web:127.0.0.1",
+        None,
+        [],
+    )
+    assert await admin.act("close_report", id=number) == (200, f"Report {number} was not open.")
+
+
+async def test_reported_pictures_are_removed_and_nothing_shows_them_again(
+    admin: Admin, tmp_path: Path
+) -> None:
+    job = await reported(admin, count=3)
+    number = (await reports(admin))[0]["id"]
+
+    assert await admin.act("remove_pictures", id=number) == (
+        200,
+        (
+            "3 pictures are removed for good, and the report is closed. The message on Discord "
+            "stays until a moderator deletes it there."
+        ),
+    )
+
+    assert await reports(admin) == []
+    for ask in (
+        admin.studio.picture(job.id, 1),
+        admin.studio.upscaled(job.id, 1),
+        admin.studio.variation(job.id, 1, picture_count=1),
+    ):
+        with pytest.raises(UnknownPictureError):
+            await ask
+    assert await admin.audit() == [("web:127.0.0.1", "remove_pictures", "person/discord/ada")]
+    assert await admin.act("remove_pictures", id=number) == (
+        200,
+        "Nothing was left to remove. The report is closed.",
+    )
+    assert not list((tmp_path / "pictures").glob("*"))
+
+
+async def test_files_of_the_page_go_with_the_pictures_that_were_reported(
+    admin: Admin, tmp_path: Path
+) -> None:
+    job = await reported(admin, by=person("127.0.0.1", Platform.WEB))
+    assert (tmp_path / "pictures" / job.id / "01.png").is_file()
+
+    number = (await reports(admin))[0]["id"]
+    assert await admin.act("remove_pictures", id=number) == (
+        200,
+        "1 picture is removed for good, and the report is closed.",
+    )
+
+    async with admin.http.get(f"/pictures/{job.id}/01.png") as answer:
+        assert answer.status == 404
+    view = await admin.look(f"/api/jobs/{job.id}")
+    assert (view["state"], view["pictures"], view["withheld_count"]) == ("done", [], 1)
+
+
+async def test_there_is_nothing_to_remove_for_a_report_that_is_none(admin: Admin) -> None:
+    assert await admin.act("remove_pictures", id=7) == (400, "There is no report 7.")
+    assert await admin.act("remove_pictures") == (
+        400,
+        "The field id is missing or cannot be right.",
+    )
+
+
+async def test_files_that_cannot_be_removed_are_told(admin: Admin) -> None:
+    async def fail(who: Person, job_ids: Sequence[JobId]) -> None:
+        raise PermissionError(13, "Permission denied", f"{who.id} {job_ids}")
+
+    admin.desk.on_erase(fail)
+    await reported(admin)
+    number = (await reports(admin))[0]["id"]
+
+    assert await admin.act("remove_pictures", id=number) == (
+        507,
+        (
+            "The files of these pictures cannot be removed (Permission denied), so nothing was: "
+            "see to the folder pictures in DATA_DIR, then try again."
+        ),
+    )
+    assert len(await reports(admin)) == 1
+
+
+async def test_of_very_many_reports_the_oldest_open_and_the_newest_closed_are_shown(
+    admin: Admin,
+) -> None:
+    job = await reported(admin)
+    for number in range(SHOWN_REPORT_COUNT):
+        await admin.studio.report(job.id, person(f"p{number}"), reason=f"reason {number}")
+
+    told = await admin.look("/api/admin/reports")
+    assert (len(told["reports"]), told["whole_count"]) == (SHOWN_REPORT_COUNT, 21)
+    assert told["reports"][0]["reason"] == "not nice"
+
+    await admin.act("remove_pictures", id=told["reports"][0]["id"])
+    told = await admin.look("/api/admin/reports?are=closed")
+    assert (len(told["reports"]), told["whole_count"]) == (SHOWN_REPORT_COUNT, 21)
+    assert told["reports"][0]["reason"] == "reason 19"
+
+
+async def test_what_moderation_decided_is_told_for_the_hour_and_the_day(admin: Admin) -> None:
+    observer, job = admin.monitor.observer, a_job()
+    for level, verdict, code in [("strict", "refuse", "gore")] * 2 + [("off", "allow", "")]:
+        observer.judged(Platform.X, level=level, verdict=verdict, code=code)
+    observer.looked_at(job, {Showing.SHOWN: 7, Showing.SPOILER: 1, Showing.WITHHELD: 1})
+    observer.struck(Platform.X, code="hate", is_blocked=True)
+    expected = {
+        "judged": [
+            {"level": "off", "verdict": "allow", "code": "", "count": 1},
+            {"level": "strict", "verdict": "refuse", "code": "gore", "count": 2},
+        ],
+        "pictures": [{"platform": "discord", "shown": 7, "spoiler": 1, "withheld": 1}],
+        "strike_count": 1,
+        "strike_block_count": 1,
+        "report_count": 0,
+    }
+
+    assert (await admin.look("/api/admin/now"))["span"]["moderation"] == expected
+    admin.clock.advance(timedelta(hours=2))
+    assert (await admin.look("/api/admin/now"))["span"]["moderation"]["judged"] == []
+    assert (await admin.look("/api/admin/now?span=day"))["span"]["moderation"] == expected
+
+
+async def test_strikes_are_shown_for_each_person(admin: Admin) -> None:
+    limit = StrikeLimit(count=2, within=timedelta(days=1), block_for=timedelta(hours=1))
+    for number, code in enumerate(["hate", "gore"]):
+        strike = Strike(
+            person=person("eve"),
+            event_id=f"e{number}",
+            community=None,
+            code=code,
+            prompt_hash="f0",
+            at=NOON,
+        )
+        await admin.store.people.strike(strike, limit)
+
+    house = await admin.look("/api/admin/house")
+
+    assert house["strikes"] == [
+        {
+            "platform": "discord",
+            "person": "eve",
+            "count": 2,
+            "last_at": NOON.isoformat(),
+            "codes": ["gore", "hate"],
+        }
+    ]
+    assert [(block["person"], block["by"]) for block in house["blocks"]] == [("eve", "moderation")]
 
 
 async def test_the_audit_log_is_told_page_by_page(admin: Admin) -> None:
@@ -385,7 +617,11 @@ async def test_another_page_on_the_net_can_do_nothing(admin: Admin) -> None:
     assert await admin.desk.is_paused() is False
 
 
-ADMIN_PATHS = ("/admin", "/api/admin/now", "/api/admin/house", "/api/admin/audit")
+ADMIN_PATHS = (
+    "/admin",
+    *(f"/api/admin/{name}" for name in ("now", "house", "reports", "audit")),
+    "/api/admin/reports/1/pictures/1",
+)
 
 
 @pytest.mark.parametrize("password", [None, LOCKED.page])
@@ -394,6 +630,7 @@ async def test_only_who_has_the_admins_password_comes_in(
 ) -> None:
     headers = {} if password is None else {"Authorization": f"Bearer {password}"}
     async with serving(tmp_path, LOCKED) as admin:
+        await reported(admin)
         for path in ADMIN_PATHS:
             async with admin.http.get(path, headers=headers, allow_redirects=False) as answer:
                 assert answer.status in ({303} if path == "/admin" else {401, 403}), path
@@ -438,10 +675,37 @@ async def test_it_is_ready_while_a_request_would_be_drawn(admin: Admin, tmp_path
     assert (answer.status, told) == (503, {"status": "waiting", "for": ["database"]})
 
 
+async def judge_by_keyboard(tab: browser.Tab) -> None:
+    """Uncover a picture that was reported, cover it again, and remove it."""
+    first = "document.querySelector('#reports .reported button')"
+    filter_of = f"getComputedStyle({first}.firstElementChild).filter"
+    assert await tab.text("#reports .prompt") == "“an avocado armchair”"
+    assert "blur" in await tab.evaluate(filter_of)
+
+    await tab.evaluate(f"{first}.focus()")
+    await tab.until(f"{filter_of} === 'none'")
+    await tab.press("Enter")
+    assert await tab.evaluate(f"{first}.getAttribute('aria-pressed')") == "true"
+    await tab.press("Tab")
+    assert await tab.evaluate(filter_of) == "none"
+    await tab.evaluate(f"{first}.focus()")
+    await tab.press("Enter")
+    await tab.press("Tab")
+    await tab.until(f"{filter_of} !== 'none'")
+
+    await tab.evaluate("document.querySelectorAll('#reports .acts button')[1].focus()")
+    await tab.press("Enter")
+    await tab.until_text("#ask-title", "Remove these 2 pictures?")
+    await tab.evaluate("document.querySelector('#ask-go').focus()")
+    await tab.press("Enter")
+    await tab.until_text("#reports", "There are none.")
+
+
 @pytest.mark.skipif(browser.PROGRAM is None, reason=browser.ABSENT)
 async def test_a_browser_shows_it_and_acts_by_keyboard(tmp_path: Path) -> None:
     (tmp_path / "browser").mkdir()
     async with serving(tmp_path) as admin:
+        await reported(admin, count=2)
         admin.engine.open.clear()
         job = await admin.service.submit(submission(by=person("eve"), picture_count=5))
         with browser.chromium(tmp_path / "browser") as devtools:
@@ -465,6 +729,9 @@ async def test_a_browser_shows_it_and_acts_by_keyboard(tmp_path: Path) -> None:
                 await tab.press("Enter")
                 await tab.until_text("#blocks td code", "discord/eve")
                 assert not await tab.evaluate("document.querySelector('#ask').open")
+
+                await judge_by_keyboard(tab)
+                assert await reports(admin) == []
 
                 await tab.click("#pause")
                 await tab.until_text("#health", "Paused")

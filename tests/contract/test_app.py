@@ -14,15 +14,17 @@ import pytest
 from pydantic import SecretStr
 
 from bot import app
+from bot.discord.errors import DiscordStartError
 from bot.jobs import OverQuotaError, Person, Platform
 from bot.settings import Settings
 from bot.store import Store
 from bot.terminal import NoPicturesError
 from bot.x.adapter import XKeysError
-from engine.api import DrawingFailedError, DrawRequest
+from engine.api import CheckpointError, DrawingFailedError, DrawRequest
 from tests.support.bot_process import free_port
 from tests.support.broken_database import forbid_state
 from tests.support.clock import Clock
+from tests.support.discord_server import DiscordServer
 from tests.support.factories import submission
 from tests.support.scripted_engine import ScriptedEngine, solid_png
 from tests.support.waiting import until
@@ -93,6 +95,15 @@ def with_x(settings: Settings, x: XServer) -> Settings:
     return settings.model_copy(update={**keys, "x_api_base": x.url, "x_poll_interval_s": 0.1})
 
 
+def with_discord(settings: Settings, discord: DiscordServer) -> Settings:
+    update = {
+        "discord_token": SecretStr(discord.token),
+        "discord_api_base": discord.api_base,
+        "discord_gateway_url": discord.gateway_url,
+    }
+    return settings.model_copy(update=update)
+
+
 async def test_a_platform_that_cannot_be_reached_keeps_nothing_else_down(
     settings: Settings,
 ) -> None:
@@ -132,6 +143,48 @@ async def test_wrong_keys_are_told_at_once_even_if_jobs_wait_for_them(settings: 
     (waiting,) = await store.unfinished([Platform.X])
     await store.close()
     assert waiting.attempt_count <= 1
+
+
+class LoadingEngine(ScriptedEngine):
+    """Never has its model loaded."""
+
+    async def start(self) -> None:
+        await super().start()
+        await asyncio.Event().wait()
+
+
+async def test_a_wrong_token_or_key_is_told_while_the_engine_still_loads(
+    settings: Settings,
+) -> None:
+    async with DiscordServer() as discord, XServer() as x:
+        told: list[BaseException] = []
+        for wrong in (
+            with_discord(settings, discord).model_copy(update={"discord_token": SecretStr("no")}),
+            with_x(settings, x).model_copy(update={"x_api_secret": SecretStr("mistyped")}),
+        ):
+            engine = LoadingEngine()
+            with pytest.raises((DiscordStartError, XKeysError)) as caught:
+                await app.run(wrong, announce=lambda _: None, engine=engine)
+            told.append(caught.value)
+            assert not engine.is_started
+
+    assert [type(error) for error in told] == [DiscordStartError, XKeysError]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_model_that_cannot_be_loaded_is_told_although_platforms_are_waited_for(
+    settings: Settings,
+) -> None:
+    class BrokenEngine(ScriptedEngine):
+        async def start(self) -> None:
+            raise CheckpointError("The model is damaged.")
+
+    async with XServer() as x:
+        x.world.fail(ME, Fault(kind="hang"))
+        with pytest.raises(CheckpointError, match="damaged"):
+            await app.run(with_x(settings, x), announce=lambda _: None, engine=BrokenEngine())
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_a_second_bot_on_the_same_data_is_refused(settings: Settings) -> None:

@@ -71,6 +71,7 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(300 + 2 * LOAD_S)
 async def test_two_hundred_people_at_once_are_all_acknowledged_in_time_and_served(
     tmp_path: Path,

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(400),
+    pytest.mark.alone,
+]
 
 LIMIT_MS = 50.0
 REQUEST = DrawRequest(prompt="a red circle on a blue background", picture_count=3, seed=7)

@@ -744,6 +744,7 @@ async def test_the_stats_tell_what_goes_on_and_what_went_wrong(
     assert all([await request.drawn_as_expected() for request in asked])
 
 
+@pytest.mark.alone
 async def test_the_event_loop_is_not_blocked_by_big_pictures(
     engine: EngineProcess,
     tmp_path: Path,
@@ -760,6 +761,7 @@ async def test_the_event_loop_is_not_blocked_by_big_pictures(
     assert longest_ms < 50
 
 
+@pytest.mark.alone
 async def test_the_event_loop_keeps_ticking_while_many_pictures_come(
     engine: EngineProcess, record_testsuite_property: Callable[[str, object], None]
 ) -> None:

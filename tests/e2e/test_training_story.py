@@ -13,6 +13,7 @@ import pytest
 from engine.api import PictureCheck, SamplingOptions
 from engine.contract import Placement, RunnerSettings
 from engine.runner import load_runner
+from tests.support.sprites import write_stand_ins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,7 @@ PROMPT = "a red circle on a blue background"
 
 @pytest.mark.timeout(600)  # compiling takes a minute or two on two cores
 def test_training_from_nothing_ends_in_a_checkpoint_that_draws(tmp_path: Path) -> None:
+    write_stand_ins(tmp_path / "work" / "objects")
     trained(tmp_path)
     checkpoint = files(tmp_path / "out")
 
@@ -34,7 +36,7 @@ def test_training_from_nothing_ends_in_a_checkpoint_that_draws(tmp_path: Path) -
         "dalle_bart: taken up again at step 4",
     ]
     assert files(tmp_path / "out") == checkpoint
-    assert drawn_from(tmp_path / "out").shape == (1, 128, 128, 3)  # 32 pixels, enlarged
+    assert drawn_from(tmp_path / "out").shape == (1, 256, 256, 3)  # 64 pixels, enlarged
 
 
 def trained(folder: Path) -> list[str]:

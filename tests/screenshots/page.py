@@ -19,12 +19,12 @@ from tests.support.browser import chromium, tab
 if TYPE_CHECKING:
     from tests.support.browser import Tab
 
-WORDS: Final = "a red mushroom on the grass"
+WORDS: Final = "a penguin in the snow"
 OTHER_WORDS: Final = (
-    "an orange ring on a black background",
-    "a green tree on the grass",
-    "a pink heart on a white background",
-    "a red circle on a blue background",
+    "a pizza on the beach",
+    "a red cube on top of a blue sphere",
+    "a rocket in space",
+    "a red mushroom on the grass",
 )
 SEED: Final = 7
 LOADED: Final = "[...document.images].every((image) => image.complete)"

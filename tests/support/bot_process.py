@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.support.turns import own_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +24,10 @@ ROOT = Path(__file__).parents[2]
 START_WITHIN_S = 300.0  # compiling the model on a small machine that is busy
 STOP_WITHIN_S = 40.0
 _LOOK_EVERY_S = 0.1
+
+_own_ports = [*own_share(range(20_000, 32_000))]
+random.SystemRandom().shuffle(_own_ports)  # others may run the tests beside us
+_ports = iter(_own_ports)
 
 _OURS = (
     *("DISCORD_", "X_", "ENGINE_", "PICTURE_", "WEB_", "DATA_", "DATABASE_", "LOG_", "DAILY_"),
@@ -126,7 +134,14 @@ class BotProcess:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on just now, another one each time.
+
+    It comes from below those that Linux gives to outgoing connections (32768 and up), and
+    from those of our own among the processes that share the tests: until it is used, nobody
+    else takes it.
+    """
+    for port in _ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise LookupError("no port is free")

@@ -76,6 +76,7 @@ class Bot:
         )
         self.service.register(Platform.DISCORD, adapter.delivery)
         try:
+            await adapter.log_in()
             await self.service.start()
             await adapter.start()
             yield adapter

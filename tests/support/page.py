@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -98,6 +99,7 @@ async def serving(
     passwords: Passwords = OPEN,
     clock: Clock | None = None,
     pages: Sequence[Pages] = (),
+    trusted_proxies: Sequence[str] = (),
     number: int = 0,
 ) -> AsyncGenerator[Page]:
     """Serve a page with what lies in ``folder``, at any port or at that of this number."""
@@ -113,7 +115,11 @@ async def serving(
     )
     studio = Studio(store=store, engine=engine, clock=clock)
     with reserve_port("127.0.0.1", number) as port:
-        config = WebConfig(pictures_dir=folder / "pictures", passwords=passwords)
+        config = WebConfig(
+            pictures_dir=folder / "pictures",
+            passwords=passwords,
+            trusted_proxies=tuple(map(ip_network, trusted_proxies)),
+        )
         adapter = WebAdapter(config, service, studio, port=port, clock=clock, pages=pages)
         service.register(Platform.WEB, adapter)
         await service.start()

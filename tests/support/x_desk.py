@@ -23,10 +23,12 @@ from bot.jobs import (
     UndeliverableError,
 )
 from bot.store import StoreError
+from engine.api import Verdict
 from tests.support.scripted_engine import drawn
+from tests.support.wary_engine import judged
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import datetime
 
     from bot.jobs import Delivery, Person, Submission
@@ -40,7 +42,8 @@ RETRY_PAUSE_S = 4.0
 class Ledger:
     """What survives: jobs by event, and the errors that the next drawings end with.
 
-    ``stumble`` may refuse a submission; ``is_soft`` says that the gatekeeper softens all others.
+    ``stumble`` may refuse a submission; ``is_soft`` says that the gatekeeper softens all others;
+    ``verdicts`` are what the picture check says of candidates.
     """
 
     allowance_count: int = 1_000_000
@@ -48,6 +51,7 @@ class Ledger:
     errors: deque[Exception] = field(default_factory=deque[Exception])
     stumble: Callable[[Submission], Exception | None] = lambda _: None
     is_soft: bool = False
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict[int, Verdict])
     used: dict[tuple[str, object], int] = field(default_factory=dict[tuple[str, object], int])
 
     @property
@@ -175,7 +179,8 @@ class Desk:
             await self._keep(replace(counted, attempt_count=attempt_count + 1))
             try:
                 await self.delivery.deliver(
-                    replace(counted, attempt_count=attempt_count), picture(job.submission.request)
+                    replace(counted, attempt_count=attempt_count),
+                    judged(picture(job.submission.request), self.ledger.verdicts),
                 )
             except UndeliverableError:
                 raise

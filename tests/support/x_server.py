@@ -67,10 +67,15 @@ class XServer:
     """Use it as ``async with XServer() as server``; what happens is in ``server.world``."""
 
     def __init__(
-        self, *, clock: Callable[[], datetime] | None = None, date: str | None = None
+        self,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        date: str | None = None,
+        access_level: str | None = None,
     ) -> None:
         self.world = XWorld(clock=clock)
         self.date = date
+        self.access_level = access_level
         self._ending = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -102,6 +107,11 @@ class XServer:
             "X_ACCESS_TOKEN_SECRET": ACCESS_TOKEN_SECRET,
             "X_API_BASE": self.url,
         }
+
+    def _headers(self) -> dict[str, str]:
+        """What every answer tells beside its body."""
+        told = {"Date": self.date, "x-access-level": self.access_level}
+        return {name: value for name, value in told.items() if value is not None}
 
     def _handlers(self) -> dict[str, Handler]:
         world = self.world
@@ -135,18 +145,18 @@ class XServer:
 
     async def _refresh(self, request: web.Request) -> web.Response:
         """The one route that no signature belongs to."""
-        return _on_wire(self.world.refreshed(await request.post()), self.date)
+        return _on_wire(self.world.refreshed(await request.post()), self._headers())
 
     def _served(self, call: str, handler: Handler) -> Callable[[web.Request], Any]:
         async def handle(request: web.Request) -> web.StreamResponse:
             if not _is_signed(request):
-                return _on_wire(problem(401, "Unauthorized"), self.date)
+                return _on_wire(problem(401, "Unauthorized"), self._headers())
             if not request.query.keys() <= _KNOWN_QUERY:
-                return _on_wire(problem(400, "unknown query parameter"), self.date)
+                return _on_wire(problem(400, "unknown query parameter"), self._headers())
             body = await _body(request)
             answer, fault = self.world.serve(call, lambda: handler(request, body), late=body)
             if fault is None:
-                return _on_wire(answer, self.date)
+                return _on_wire(answer, self._headers())
             return await self._spoilt(answer, fault, request)
 
         return handle
@@ -155,7 +165,7 @@ class XServer:
         self, answer: Answer, fault: Fault, request: web.Request
     ) -> web.StreamResponse:
         if fault.kind == "answer":
-            return _on_wire(answer, self.date)
+            return _on_wire(answer, self._headers())
         if fault.kind in _BODIES:
             status = fault.status if fault.kind == "html" else 201
             text, content_type = _BODIES[fault.kind]
@@ -201,9 +211,8 @@ def _media(media: str | bytes) -> bytes:
     return media if isinstance(media, bytes) else base64.b64decode(media, validate=True)
 
 
-def _on_wire(answer: Answer, date: str | None) -> web.Response:
-    headers = answer.headers | ({} if date is None else {"Date": date})
-    return web.json_response(answer.body, status=answer.status, headers=headers)
+def _on_wire(answer: Answer, headers: dict[str, str]) -> web.Response:
+    return web.json_response(answer.body, status=answer.status, headers=answer.headers | headers)
 
 
 async def _begin(request: web.Request) -> web.StreamResponse:

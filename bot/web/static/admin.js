@@ -2,6 +2,7 @@
 // Everything that is shown comes from bot/web/admin_views.py.
 
 import { Chart } from "/static/charts.js";
+import { showReports } from "/static/reports.js";
 
 const REFRESH_MS = 5000;
 const SAID_MS = 6000;
@@ -85,8 +86,10 @@ function button(label, name, run) {
 }
 
 // Asks for a few fields first. Resolves when the act is done or given up.
-function ask({ title, go, fields, run }) {
+function ask({ title, go, fields, run, note = "" }) {
   byId("ask-title").textContent = title;
+  byId("ask-note").textContent = note;
+  byId("ask-note").hidden = !note;
   byId("ask-go").textContent = go;
   byId("ask-trouble").hidden = true;
   byId("ask-fields").replaceChildren(...fields.map(field));
@@ -345,6 +348,32 @@ function queue({ now, people, jobs }) {
     "No request is unfinished.");
 }
 
+// ----------------------------------------------------------------------------- moderation
+
+const BECAME = { allow: "drawn", soft: "drawn, hidden", refuse: "refused" };
+const ORDER = ["refuse", "soft", "allow"];
+const times = (count, one, many) => `${whole(count)} ${count === 1 ? one : many}`;
+
+function moderation(seen, { open_report_count: openCount }) {
+  const judged = [...seen.judged].sort((a, b) =>
+    ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict) || b.count - a.count);
+  fill("judged", judged, (each) => `${each.level} ${each.verdict} ${each.code}`,
+    (each) => [BECAME[each.verdict], words(each.code) || "–", each.level,
+      { number: whole(each.count) }],
+    "No prompt was read.");
+  fill("looked-at", seen.pictures, (each) => each.platform,
+    (each) => [each.platform, { number: whole(each.shown) }, { number: whole(each.spoiler) },
+      { number: whole(each.withheld) }],
+    "No picture was drawn.");
+  byId("struck-line").textContent = [
+    times(seen.strike_count, "strike", "strikes"),
+    `${times(seen.strike_block_count, "person", "people")} blocked by them`,
+    times(seen.report_count, "report", "reports"),
+  ].join(" · ");
+  const title = openCount ? `Reports · ${whole(openCount)} open` : "Reports";
+  if (byId("reports-title").textContent !== title) byId("reports-title").textContent = title;
+}
+
 // ---------------------------------------------------------------------- rules and reports
 
 const PLATFORMS = ["discord", "x", "web", "terminal"].map((name) => [name, name]);
@@ -399,7 +428,7 @@ function house(view) {
   tiers = view.tiers;
   fill("blocks", view.blocks, (block) => `${who(block)} ${block.community ?? ""}`,
     (block) => [{ code: who(block) }, block.community ? { code: block.community } : "everywhere",
-      block.until ? time(block.until) : "lifted", block.reason,
+      block.until ? time(block.until) : "it is lifted", block.reason,
       { acts: () => [button("Unblock", `Unblock ${who(block)}`, () => act("unblock", block))] }],
     "Nobody is blocked.");
   fill("grants", view.grants, (grant) => `${grant.platform} ${grant.scope} ${grant.of}`,
@@ -414,13 +443,11 @@ function house(view) {
       each.is_paused ? "paused" : "open",
       { acts: () => [button("Change…", `Change the limits of ${each.community}`, () => askLimits(each))] }],
     "None has rules of its own.");
-  fill("reports", view.reports, (report) => String(report.id),
-    (report) => [{ code: report.job_id }, { code: who(report) }, report.reason, time(report.at),
-      report.closed_at ? `closed by ${report.closed_by}` : { acts: () => [
-        button("Block…", `Block ${who(report)}`, () => askBlock(report)),
-        button("Close", `Close report ${report.id}`, () => act("close_report", { id: report.id })),
-      ] }],
-    "There are none.");
+  fill("strikes", view.strikes, who,
+    (each) => [{ code: who(each) }, { number: whole(each.count) },
+      each.codes.map(words).join(", "), time(each.last_at),
+      { acts: () => [button("Block…", `Block ${who(each)}`, () => askBlock(each))] }],
+    "Nobody has any.");
 }
 
 let audited = [];
@@ -440,9 +467,10 @@ function audit(entries, { isOlder = false } = {}) {
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 
 async function refresh() {
-  const [live, rules, log] = await Promise.all([
+  const [live, rules, reported, log] = await Promise.all([
     get(`/api/admin/now?span=${chosen("span")}`),
-    get(`/api/admin/house?reports=${chosen("reports")}`),
+    get("/api/admin/house"),
+    get(`/api/admin/reports?are=${chosen("reports")}`),
     get("/api/admin/audit"),
   ]);
   complain("");
@@ -452,7 +480,9 @@ async function refresh() {
   queue(live);
   bars("refused", live.span.refused, "Nothing was refused.");
   bars("failed", live.span.failed, "Nothing failed.");
+  moderation(live.span.moderation, live.now);
   house(rules);
+  showReports(byId("reports"), reported, { act, ask, askBlock, button, time, who });
   audit(log.entries);
 }
 

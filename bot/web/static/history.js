@@ -8,7 +8,7 @@ const EMPTY = "Nothing yet. What you draw on this page is kept here.";
 const INTRO = "What you asked for on this page, newest first.";
 const STATES = {
   queued: "Waiting…", drawing: "Being drawn…", postponed: "Waiting…",
-  failed: "Not drawn", cancelled: "Given up",
+  failed: "Not drawn", cancelled: "Given up", done: "No longer shown",
 };
 
 let last = null; // the oldest job on the page

@@ -109,6 +109,7 @@ function status(view) {
 
 function drawn(view) {
   const count = view.pictures.length;
+  if (!count) return "None of its pictures is shown any more.";
   const there = count > 1 ? `${pictures(count)}, the best match first.` : "1 picture.";
   if (!view.withheld_count) return there;
   return `${there} ${pictures(view.withheld_count)} withheld: not fit to be shown.`;

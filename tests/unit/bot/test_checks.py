@@ -53,6 +53,43 @@ def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path) -> None:
     assert words.endswith(" left: make room, or set DATA_DIR to a larger disk.")
 
 
+def test_a_disk_that_is_smaller_than_what_the_limits_allow_is_told(tmp_path: Path) -> None:
+    told = checks.look_at_disk(tmp_path, growth_bytes=2_400, least_bytes=0)
+    assert told.endswith(f" free in {tmp_path}, of which the database may take 2.4 kB")
+
+    with pytest.raises(CheckError) as caught:
+        checks.look_at_disk(tmp_path, growth_bytes=10**18)
+    words = str(caught.value)
+    assert words.startswith(f"The folder {tmp_path} has ")
+    assert words.endswith(
+        " left, but the database may grow by 1000000.0 TB: make room, set DATA_DIR to a larger "
+        "disk, or lower BOT_DAILY_PICTURES or HISTORY_DAYS."
+    )
+
+
+@pytest.mark.parametrize(
+    ("daily_count", "kept_days", "growth_bytes"),
+    [(0, 365, None), (1_000, 0, None), (1_000, 10, 24_000_000), (1, 1, 2_400)],
+)
+def test_a_database_grows_for_as_many_days_as_are_kept(
+    tmp_path: Path, daily_count: int, kept_days: int, growth_bytes: int | None
+) -> None:
+    database = tmp_path / "imagine.db"
+
+    found = checks.growth_of(database, daily_count=daily_count, kept_days=kept_days)
+
+    assert found == growth_bytes
+
+
+def test_what_a_database_has_taken_already_is_no_growth(tmp_path: Path) -> None:
+    database = tmp_path / "imagine.db"
+    database.write_bytes(bytes(2_000_000))
+    (tmp_path / "imagine.db-wal").write_bytes(bytes(300_000))
+
+    assert checks.growth_of(database, daily_count=1_000, kept_days=1) == 100_000
+    assert checks.growth_of(database, daily_count=500, kept_days=1) == 0
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[str]:
     """A server that refuses everything, and tells the time with it, as all do."""

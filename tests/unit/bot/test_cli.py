@@ -151,6 +151,23 @@ def test_check_tells_what_is_fine_and_what_is_not(
     assert told.err.count("\n") == 1
 
 
+def test_check_tells_wrong_settings_a_line_each_and_looks_at_nothing_else(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_folder: Path
+) -> None:
+    monkeypatch.setenv("WEB_PORT", "none")
+    monkeypatch.setenv("ENGINE_SLOTS", "0")
+
+    assert main(["check"]) == 2
+
+    told = capsys.readouterr()
+    assert told.err == (
+        "settings  WEB_PORT must be a whole number from 1 to 65535.\n"
+        "settings  ENGINE_SLOTS must be a whole number from 1 to 256.\n"
+    )
+    assert told.out == ""
+    assert list(own_folder.iterdir()) == []
+
+
 def test_migrate_makes_the_database(capsys: pytest.CaptureFixture[str], own_folder: Path) -> None:
     assert main(["migrate"]) == 0
     assert capsys.readouterr().out == "The database is up to date.\n"

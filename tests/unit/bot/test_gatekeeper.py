@@ -10,14 +10,14 @@ import pytest
 from bot.gatekeeper import WordGate, prompt_hash
 from bot.jobs import ModeratedError, Platform
 from bot.moderation import Level, Moderator
-from bot.store.house import Strike, StrikeLimit
+from bot.observer import Observers
+from bot.store.house import Strike, StrikeLimit, Struck
 from tests.support.clock import NOON, Clock
 from tests.support.factories import person, submission
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from bot.jobs import Gatekeeper
+    from bot.observer import Observer
 
 LIMIT = StrikeLimit(count=3, within=timedelta(days=1), block_for=timedelta(hours=24))
 MODERATOR = Moderator()
@@ -29,10 +29,27 @@ class Notebook:
     def __init__(self) -> None:
         self.strikes: list[Strike] = []
 
-    async def strike(self, strike: Strike, limit: StrikeLimit) -> datetime | None:
+    async def strike(self, strike: Strike, limit: StrikeLimit) -> Struck:
+        if strike.event_id in {known.event_id for known in self.strikes}:
+            return Struck(is_new=False)
         self.strikes.append(strike)
         is_one_too_many = len(self.strikes) % limit.count == 0
-        return strike.at + limit.block_for if is_one_too_many else None
+        until = strike.at + limit.block_for if is_one_too_many else None
+        return Struck(is_new=True, blocked_until=until)
+
+
+class Listener(Observers):
+    """Writes down what it hears of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def judged(self, platform: Platform, *, level: str, verdict: str, code: str) -> None:
+        self.heard.append(f"{platform} {level} {verdict} {code}".strip())
+
+    def struck(self, platform: Platform, *, code: str, is_blocked: bool) -> None:
+        self.heard.append(f"{platform} struck {code}{' and blocked' * is_blocked}")
 
 
 def gate(
@@ -40,12 +57,14 @@ def gate(
     *,
     limit: StrikeLimit | None = LIMIT,
     level: Level = Level.STANDARD,
+    observer: Observer | None = None,
 ) -> WordGate:
     return WordGate(
         moderator=MODERATOR,
         levels=dict.fromkeys(Platform, level) | {Platform.X: Level.STRICT},
         strikes=notebook or Notebook(),
         limit=limit,
+        observer=observer,
         clock=Clock(),
     )
 
@@ -158,3 +177,27 @@ def test_the_gate_tells_its_levels() -> None:
     assert repr(gate()) == (
         "<WordGate discord standard, x strict, web standard, terminal standard>"
     )
+
+
+async def test_whoever_counts_hears_of_each_judgement_and_of_each_new_strike() -> None:
+    listener = Listener()
+    gatekeeper = gate(observer=listener)
+    grave = [submission(prompt="kill all jews", event_id=f"e{n}") for n in (1, 2, 2, 3)]
+
+    await gatekeeper.admit(submission(prompt="a red cube"), level="strict")
+    await gatekeeper.admit(submission(prompt="a marble statue, naked"), level=None)
+    for asked in grave:
+        with pytest.raises(ModeratedError):
+            await gatekeeper.admit(asked, level=None)
+
+    assert listener.heard == [
+        "discord strict allow",
+        "discord standard soft nudity",
+        "discord standard refuse hate",
+        "discord struck hate",
+        "discord standard refuse hate",
+        "discord struck hate",
+        "discord standard refuse hate",
+        "discord standard refuse hate",
+        "discord struck hate and blocked",
+    ]

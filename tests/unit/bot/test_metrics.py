@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from bot.jobs import JobState, Platform
-from bot.metrics import Metrics
+from bot.metrics import NO_RULE, Metrics
+from bot.observer import Showing
 from bot.outcomes import OUTCOMES
+from bot.sentences import NOT_DRAWN
 from bot.store.overview import Load
 from bot.vitals import Vitals
 from engine.api import DrawRequest, EngineStats
@@ -42,8 +44,12 @@ EVERYTHING = Vitals(
     x_spent_usd=1.5,
     x_daily_usd=10.0,
     is_paused=False,
+    open_report_count=3,
     platforms={"discord": True, "x": False},
 )
+
+
+MODERATION = r"^imagine_(prompts|pictures_checked|strike|reports)\w*?(?<!_created)(\{|$)"
 
 
 @pytest.fixture
@@ -66,6 +72,12 @@ def observe_everything(metrics: Metrics) -> None:
     metrics.delivered(job, picture, picture_count=2, duration_s=3.0)
     metrics.failed(job, "drawing_failed")
     metrics.cancelled(job)
+    metrics.judged(Platform.X, level="strict", verdict="refuse", code="gore")
+    metrics.judged(Platform.WEB, level="standard", verdict="allow", code="")
+    metrics.looked_at(job, {Showing.SHOWN: 2, Showing.WITHHELD: 1})
+    metrics.struck(Platform.X, code="hate", is_blocked=False)
+    metrics.struck(Platform.X, code="terror", is_blocked=True)
+    metrics.reported(Platform.DISCORD)
     metrics.acknowledged(0.2, is_in_time=True)
     metrics.acknowledged(2.75, is_in_time=False)
 
@@ -89,6 +101,25 @@ def test_what_becomes_of_requests_is_counted(metrics: Metrics) -> None:
     assert told["imagine_discord_unacknowledged_total"] == 1
 
 
+def test_what_moderation_decides_is_counted(metrics: Metrics) -> None:
+    observe_everything(metrics)
+
+    told = samples(metrics)
+    moderation = {name: value for name, value in told.items() if re.search(MODERATION, name)}
+    assert moderation == {
+        'imagine_prompts_judged_total{code="gore",level="strict",platform="x",verdict="refuse"}': 1,
+        'imagine_prompts_judged_total{code="none",level="standard",platform="web",'
+        'verdict="allow"}': 1,
+        'imagine_pictures_checked_total{platform="discord",showing="shown"}': 2,
+        'imagine_pictures_checked_total{platform="discord",showing="withheld"}': 1,
+        'imagine_strikes_total{code="hate",platform="x"}': 1,
+        'imagine_strikes_total{code="terror",platform="x"}': 1,
+        'imagine_strike_blocks_total{platform="x"}': 1,
+        'imagine_reports_total{platform="discord"}': 1,
+        "imagine_reports_open": 3,
+    }
+
+
 def test_how_things_are_is_read_from_the_vital_signs(metrics: Metrics) -> None:
     told = samples(metrics)
 
@@ -110,6 +141,7 @@ def test_what_could_not_be_read_has_no_sample(metrics: Metrics) -> None:
     assert "imagine_queue_requests" not in names
     assert "imagine_x_spent_usd" not in names
     assert "imagine_paused" not in names
+    assert "imagine_reports_open" not in names
     assert told["imagine_ready"] == 0
 
 
@@ -158,6 +190,12 @@ def test_the_document_explains_every_label_of_an_error() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \| [^|]+ \|$", DOCUMENT, re.MULTILINE))
 
     assert explained == {outcome.label for outcome in OUTCOMES.values()}
+
+
+def test_the_document_explains_every_rule_in_the_words_that_people_read() -> None:
+    explained = dict(re.findall(r"^- `(\w+)`: (.+)$", DOCUMENT, re.MULTILINE))
+
+    assert explained == {**NOT_DRAWN, NO_RULE: "no rule speaks of it"}
 
 
 def names_in(text: str) -> set[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot.jobs import JobState, Platform
 from bot.minutes import KEPT_COUNT, Minutes, read_minutes, total
+from bot.observer import Showing
 from bot.store.overview import Load
 from bot.vitals import Vitals
 from engine.api import DrawRequest, EngineStats
@@ -84,6 +86,43 @@ def vitals(waiting_count: int) -> Vitals:
         oldest_at=NOON,
     )
     return Vitals(at=NOON, loads=(load,), engine=EngineStats(busy_slot_count=4, restart_count=1))
+
+
+def moderate(minutes: Minutes) -> None:
+    minutes.judged(Platform.X, level="strict", verdict="refuse", code="gore")
+    minutes.judged(Platform.X, level="strict", verdict="allow", code="")
+    minutes.looked_at(a_job(), {Showing.SHOWN: 8, Showing.WITHHELD: 1})
+    minutes.struck(Platform.X, code="hate", is_blocked=True)
+    minutes.struck(Platform.X, code="hate", is_blocked=False)
+    minutes.reported(Platform.DISCORD)
+
+
+def test_what_moderation_decides_is_added_up(tmp_path: Path) -> None:
+    clock = Clock(NOON.replace(minute=13))
+    minutes = Minutes(clock)
+    moderate(minutes)
+    clock.advance(timedelta(minutes=1))
+    moderate(minutes)
+    minutes.save(tmp_path / "minutes.json")
+
+    (span,) = Minutes(clock, read_minutes(tmp_path / "minutes.json")).last(1, in_each=15)
+
+    assert span.judged == {"strict/refuse/gore": 2, "strict/allow/": 2}
+    assert span.looked_at == {"discord/shown": 16, "discord/withheld": 2}
+    assert (span.strike_count, span.strike_block_count, span.report_count) == (4, 2, 2)
+
+
+def test_what_a_version_wrote_that_counted_less_is_read_all_the_same(tmp_path: Path) -> None:
+    clock = Clock()
+    minutes = Minutes(clock)
+    deliver(minutes, 0.2)
+    minutes.save(path := tmp_path / "minutes.json")
+    (kept,) = json.loads(path.read_text())
+    for name in ("judged", "looked_at", "strike_count", "strike_block_count", "report_count"):
+        del kept[name]
+    path.write_text(json.dumps([kept]))
+
+    assert Minutes(clock, read_minutes(path)).last(60) == minutes.last(60)
 
 
 def test_what_could_not_be_read_leaves_the_minute_as_it_was() -> None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bot.jobs import OverQuotaError, Platform
-from bot.observer import Observers
+from bot.observer import Observers, Showing, showings_of
 from bot.service import Service
 from bot.store import Store
-from engine.api import DrawingFailedError
+from engine.api import DrawingFailedError, PicturesWithheldError, Verdict
 from tests.support.clock import Clock
-from tests.support.factories import database_url, submission
+from tests.support.factories import a_job, database_url, submission
 from tests.support.scripted_delivery import ScriptedDelivery
-from tests.support.scripted_engine import ScriptedEngine
+from tests.support.scripted_engine import ScriptedEngine, drawn
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
     from pathlib import Path
 
     from bot.jobs import Job
@@ -50,6 +51,20 @@ class Heard:
     def cancelled(self, job: Job) -> None:
         del job
         self.words.append("cancelled")
+
+    def judged(self, platform: Platform, *, level: str, verdict: str, code: str) -> None:
+        self.words.append(f"judged {platform} {level} {verdict} {code}")
+
+    def struck(self, platform: Platform, *, code: str, is_blocked: bool) -> None:
+        self.words.append(f"struck {platform} {code} {is_blocked}")
+
+    def looked_at(self, job: Job, showings: Mapping[Showing, int]) -> None:
+        del job
+        told = ", ".join(f"{count} {showing}" for showing, count in showings.items())
+        self.words.append(f"looked at: {told}")
+
+    def reported(self, platform: Platform) -> None:
+        self.words.append(f"reported {platform}")
 
 
 @asynccontextmanager
@@ -95,6 +110,7 @@ async def test_it_hears_of_each_turn_once(tmp_path: Path) -> None:
 
     assert heard.words == [
         "accepted 4",
+        "looked at: 4 shown",
         "delivered 4 after 3 s",
         "accepted 2",
         "failed drawing_failed",
@@ -102,3 +118,48 @@ async def test_it_hears_of_each_turn_once(tmp_path: Path) -> None:
         "cancelled",
         "refused discord over_quota",
     ]
+
+
+async def test_it_hears_when_no_picture_may_be_shown(tmp_path: Path) -> None:
+    engine, heard, clock = ScriptedEngine(), Heard(), Clock()
+    async with serving(tmp_path, engine, heard, clock) as service:
+        engine.errors.append(PicturesWithheldError("None."))
+        await service.submit(submission(picture_count=4))
+        await until(lambda: heard.words[-1].startswith("failed"))
+
+    assert heard.words == ["accepted 4", "looked at: 4 withheld", "failed withheld"]
+
+
+def test_doubtful_pictures_count_as_spoilers_and_so_do_all_of_soft_words() -> None:
+    job, soft = a_job(), a_job(submission(is_soft=True))
+    first, *rest = drawn(job.submission.request).pictures
+    doubtful = replace(
+        drawn(job.submission.request),
+        pictures=(replace(first, verdict=Verdict.BORDERLINE), *rest),
+        withheld_count=4,
+    )
+
+    assert showings_of(job, doubtful) == {"shown": 2, "spoiler": 1, "withheld": 4}
+    assert showings_of(soft, doubtful) == {"spoiler": 3, "withheld": 4}
+    assert showings_of(job, drawn(job.submission.request)) == {"shown": 3}
+
+
+def test_several_observers_hear_the_same() -> None:
+    one, other = Heard(), Heard()
+    both = Observers([one, other])
+
+    both.judged(Platform.X, level="strict", verdict="refuse", code="gore")
+    both.struck(Platform.X, code="hate", is_blocked=True)
+    both.looked_at(a_job(), {Showing.WITHHELD: 2})
+    both.reported(Platform.WEB)
+
+    assert (
+        one.words
+        == other.words
+        == [
+            "judged x strict refuse gore",
+            "struck x hate True",
+            "looked at: 2 withheld",
+            "reported web",
+        ]
+    )

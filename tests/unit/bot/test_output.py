@@ -161,6 +161,19 @@ def test_a_folder_whose_pictures_were_drawn_earlier_may_be_used_again(tmp_path: 
     assert content(folder)["letter.txt"] == FOREIGN
 
 
+def test_where_fewer_come_than_were_asked_for_none_of_an_earlier_drawing_stays(
+    tmp_path: Path,
+) -> None:
+    grid, folder = tmp_path / "cube.png", tmp_path / "cubes"
+    write(three(), grid, folder)
+    (folder / "04.png").write_bytes(FOREIGN)  # it came while the new pictures were drawn
+    two = dataclasses.replace(three(), pictures=three().pictures[:2], withheld_count=1)
+
+    write(two, grid, folder)
+
+    assert content(folder) == {"01.png": own_png(0), "02.png": own_png(1), "04.png": FOREIGN}
+
+
 def test_a_single_picture_that_was_not_drawn_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "02.png").write_bytes(FOREIGN)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bot.report import report_json, report_words
-from engine.api import Drawn, DrawRequest, Picture, Timings
+from engine.api import Drawn, DrawRequest, Picture, Timings, Verdict
 
 REQUEST = DrawRequest(prompt="ein grünes [bold]Kätzchen[/]", picture_count=2, seed=7)
 DRAWN = Drawn(
@@ -93,11 +93,68 @@ def test_a_program_reads_one_object_on_one_line() -> None:
         "model": "[red]demo[/]",
         "grid": "a.webp",
         "pictures": [
-            {"rank": 1, "index": 4, "score": 17.594, "file": "cats/01.png"},
-            {"rank": 2, "index": 0, "score": -0.5, "file": "cats/02.png"},
+            {
+                "rank": 1,
+                "index": 4,
+                "score": 17.594,
+                "is_doubtful": False,
+                "file": "cats/01.png",
+            },
+            {"rank": 2, "index": 0, "score": -0.5, "is_doubtful": False, "file": "cats/02.png"},
         ],
+        "withheld_count": 0,
         "timings": {"waited_s": 0.0, "decoded_s": 12.34, "rendered_s": 0.46},
     }
+
+
+def doubted(*ranks: int, withheld_count: int) -> Drawn:
+    """Our drawing, of which these pictures are doubtful and others were withheld."""
+    pictures = (
+        dataclasses.replace(picture, verdict=Verdict.BORDERLINE) if rank in ranks else picture
+        for rank, picture in enumerate(DRAWN.pictures, start=1)
+    )
+    return dataclasses.replace(DRAWN, pictures=tuple(pictures), withheld_count=withheld_count)
+
+
+def test_a_person_reads_what_was_withheld_and_what_is_doubtful() -> None:
+    console = piped()
+
+    report_words(console, doubted(2, withheld_count=3), Path("a.png"), Path("cats"))
+
+    assert lines(console)[:7] == [
+        "2 pictures in a.png, best first, and by themselves in cats. Seed 7 draws them again.",
+        "1 picture may not be for everybody; the table says which.",
+        "3 more were drawn and withheld: the picture check takes them for not fit to be shown.",
+        "",
+        "Rank   Score   File     Note",
+        "   1   17.59   01.png",
+        "   2   -0.50   02.png   may not be for everybody",
+    ]
+
+
+def test_one_withheld_picture_is_spoken_of_as_one() -> None:
+    console = piped()
+
+    report_words(console, doubted(withheld_count=1), Path("a.png"), None)
+
+    assert lines(console)[1:4] == [
+        (
+            "1 more picture was drawn and withheld: the picture check takes it for not fit to be "
+            "shown."
+        ),
+        "",
+        "Rank   Score",
+    ]
+
+
+def test_a_program_is_told_what_was_withheld_and_what_is_doubtful() -> None:
+    console = piped()
+
+    report_json(console, doubted(1, 2, withheld_count=2), REQUEST, Path("a.webp"), None)
+
+    told = json.loads(printed(console))
+    assert told["withheld_count"] == 2
+    assert [picture["is_doubtful"] for picture in told["pictures"]] == [True, True]
 
 
 def test_a_program_is_told_of_no_files_that_were_not_asked_for() -> None:

@@ -92,6 +92,42 @@ def test_all_problems_are_told_at_once_and_none_repeats_a_value(reads: Reads) ->
 
 
 @pytest.mark.parametrize(
+    ("value", "networks"),
+    [
+        ("", []),
+        ("127.0.0.1", ["127.0.0.1/32"]),
+        ("127.0.0.1, 10.0.0.0/8 ::1", ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]),
+    ],
+)
+def test_trusted_proxies_are_addresses_and_networks(
+    reads: Reads, value: str, networks: list[str]
+) -> None:
+    settings = reads(WEB_TRUSTED_PROXIES=value)
+
+    assert [str(network) for network in settings.trusted_networks] == networks
+
+
+@pytest.mark.parametrize("value", ["proxy.example", "10.0.0.7/8", "127.0.0.1;::1", "10.0.0.0/33"])
+def test_what_is_no_proxy_is_refused(reads: Reads, value: str) -> None:
+    assert problems(reads, WEB_TRUSTED_PROXIES=value) == (
+        (
+            "WEB_TRUSTED_PROXIES must be addresses or networks, separated by spaces or commas, "
+            "such as 127.0.0.1 10.0.0.0/8."
+        ),
+    )
+
+
+@pytest.mark.parametrize("value", ["0.0.0.0/0", "127.0.0.1 ::/0"])
+def test_not_everybody_can_be_a_trusted_proxy(reads: Reads, value: str) -> None:
+    assert problems(reads, WEB_TRUSTED_PROXIES=value) == (
+        (
+            "WEB_TRUSTED_PROXIES must not hold everybody, who could then ask as anybody: name the "
+            "addresses of your proxies."
+        ),
+    )
+
+
+@pytest.mark.parametrize(
     ("value", "names"),
     [
         ("auto", ["auto"]),

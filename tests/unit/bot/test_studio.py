@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from bot.jobs import JobId, UnknownPictureError
+from bot.jobs import JobId, Platform, UnknownPictureError
+from bot.observer import Observers
 from bot.store import Store
 from bot.studio import Studio, upper_part
 from engine.api import InvalidRequestError, SamplingOptions
@@ -134,6 +135,30 @@ async def test_a_report_is_kept_on_one_line_and_short(store: Store, studio: Stud
     (report,) = await store.people.reports(is_open=True)
     assert report.reason == ("it is ugly " + "x" * 1_000)[:500]
     assert report.at == NOON
+
+
+async def test_each_new_report_is_counted_once(store: Store) -> None:
+    heard: list[Platform] = []
+
+    class Listener(Observers):
+        def reported(self, platform: Platform) -> None:
+            heard.append(platform)
+
+    studio = Studio(store=store, engine=ScriptedEngine(), observer=Listener(), clock=Clock())
+    job = await delivered(store)
+
+    for who in (person("bob"), person("bob"), person("eve", Platform.WEB)):
+        await studio.report(job.id, who, reason="ugly")
+
+    assert heard == [Platform.DISCORD, Platform.WEB]
+
+
+async def test_several_jobs_of_the_past_are_found_at_once(store: Store, studio: Studio) -> None:
+    one, other = await delivered(store), await delivered(store)
+
+    found = await studio.pasts([one.id, other.id, JobId("gone")])
+
+    assert found == {job.id: await studio.past(job.id) for job in (one, other)}
 
 
 async def test_history_and_queue_are_those_of_the_store(store: Store, studio: Studio) -> None:

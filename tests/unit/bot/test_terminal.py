@@ -8,11 +8,14 @@ import pytest
 
 from bot.jobs import Job, JobId, JobState
 from bot.terminal import NoPicturesError, TerminalDelivery
-from engine.api import Drawing, Preview, Queued
+from engine.api import Drawing, Preview, Queued, Verdict
 from tests.support.clock import NOON, Clock
-from tests.support.factories import submission
+from tests.support.factories import a_job, submission
+from tests.support.scripted_engine import drawn
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bot.jobs import Progress
 
 
@@ -49,3 +52,15 @@ async def test_a_terminal_shows_steps_and_no_previews() -> None:
         await delivery.show_progress(JOB, event)
 
     assert shown == [Queued(pictures_ahead=1), Drawing(fraction=1)]
+
+
+async def test_soft_words_make_every_picture_doubtful(tmp_path: Path) -> None:
+    output = tmp_path / "cube.png"
+    for is_soft, verdict in ((True, Verdict.BORDERLINE), (False, Verdict.SAFE)):
+        delivery = TerminalDelivery(lambda _: None, Clock())
+        asked = submission(address={"output": str(output)}, is_soft=is_soft)
+
+        await delivery.deliver(a_job(asked), drawn(asked.request))
+
+        told = await delivery.outcome()
+        assert {picture.verdict for picture in told.pictures} == {verdict}

@@ -11,7 +11,7 @@ from bot.vitals import Vitals, VitalsReader
 from engine.api import EngineError, EngineStats
 from tests.support.broken_database import lose_table
 from tests.support.clock import NOON, Clock
-from tests.support.factories import database_url, submission
+from tests.support.factories import database_url, person, submission
 from tests.support.scripted_engine import ScriptedEngine
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ def reader(
 
 async def test_everything_is_read_at_once(store: Store) -> None:
     await store.accept(submission(picture_count=4), now=NOON, allowance_count=9)
+    job = await store.accept(submission(), now=NOON)
+    for name in ("bob", "eve"):
+        await store.people.report(job.id, person(name), reason="ugly", now=NOON)
+    (report, _) = await store.people.reports(is_open=True)
+    await store.people.close_report(report.id, by="mod", now=NOON)
     await store.x.money.spend(Cost(call="reply", unit_count=1, unit_micros=16_000), now=NOON)
 
     vitals = await reader(store).read()
@@ -70,7 +75,8 @@ async def test_everything_is_read_at_once(store: Store) -> None:
     assert vitals.at == NOON
     assert vitals.engine == EngineStats(slot_count=4)
     assert vitals.loads is not None
-    assert [load.picture_count for load in vitals.loads] == [4]
+    assert [load.picture_count for load in vitals.loads] == [7]
+    assert vitals.open_report_count == 1
     assert (vitals.x_spent_usd, vitals.x_daily_usd, vitals.is_paused) == (0.016, 10.0, False)
     assert vitals.obstacles == ()
 

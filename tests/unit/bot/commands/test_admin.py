@@ -215,6 +215,29 @@ def test_reports_are_shown_and_closed(desk: Desk) -> None:
     assert main(["admin", "reports", "--close", "1"]) == 1
 
 
+def test_pictures_that_were_reported_are_removed_from_database_and_disk(
+    desk: Desk, own_folder: Path
+) -> None:
+    async def fill(store: Store) -> Job:
+        job = await deliver(store, person("192.0.2.1", Platform.WEB))
+        await Studio(store=store, engine=ScriptedEngine()).report(
+            job.id, person("bea"), reason="not nice"
+        )
+        return job
+
+    job: Job = at_store(fill)
+    folder = own_folder / "data" / "pictures" / job.id
+    folder.mkdir(parents=True)
+
+    assert desk.says("reports", "--remove", "1") == (
+        "2 pictures are removed for good, and the report is closed.\n"
+    )
+    assert not folder.exists()
+    assert desk.rows("reports")[1:] == [["(none)"]]
+    assert desk.rows("audit")[1][1:3] == [BY, "remove_pictures"]
+    assert desk.says("reports", "--remove", "7", status=2) == "There is no report 7.\n"
+
+
 def test_what_is_stored_about_somebody_is_written_and_then_deleted(
     desk: Desk, own_folder: Path
 ) -> None:

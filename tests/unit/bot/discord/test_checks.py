@@ -16,8 +16,12 @@ from tests.support.bot_process import free_port
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-# View Channels, Send Messages, Attach Files, Send Messages in Threads.
-ALL = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 38
+# View Channels, Send Messages, Attach Files, Read Message History, Send Messages in Threads.
+ALL = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 16 | 1 << 38
+ALL_NAMES = [
+    *("View Channels", "Send Messages", "Send Messages in Threads", "Attach Files"),
+    "Read Message History",
+]
 SCOPES = ["bot", "applications.commands"]
 
 
@@ -32,16 +36,10 @@ def guild(permissions: int = ALL, scopes: list[str] = SCOPES) -> dict[str, Any]:
         (guild(), []),
         (guild(1 << 3), []),  # Administrator
         (guild(ALL & ~(1 << 15)), ["Attach Files"]),
-        (guild(0), ["View Channels", "Send Messages", "Send Messages in Threads", "Attach Files"]),
+        (guild(0), ALL_NAMES),
         (guild(scopes=["bot"]), ["the scope applications.commands"]),
         ({"1": {}}, ["Guild Install"]),
-        (
-            {"0": {}},
-            [
-                *("the scope bot", "the scope applications.commands", "View Channels"),
-                *("Send Messages", "Send Messages in Threads", "Attach Files"),
-            ],
-        ),
+        ({"0": {}}, ["the scope bot", "the scope applications.commands", *ALL_NAMES]),
     ],
 )
 def test_what_the_install_link_lacks_is_named_as_in_the_portal(
@@ -51,12 +49,14 @@ def test_what_the_install_link_lacks_is_named_as_in_the_portal(
 
 
 class Portal:
-    """The two answers of Discord that are asked for, to one token."""
+    """The three answers of Discord that are asked for, to one token."""
 
     token = "a-token"
 
     def __init__(self) -> None:
         self.install_kinds: dict[str, Any] = {}
+        self.about: dict[str, Any] = {}
+        self.servers: dict[str, int] = {}
         self.api_base = ""
 
     async def me(self, request: web.Request) -> web.Response:
@@ -68,9 +68,16 @@ class Portal:
         about = {"id": "1", "name": "imagine", "icon": None, "description": "", "owner": owner}
         flags = {"bot_public": True, "bot_require_code_grant": False, "verify_key": "00"}
         kinds = {"integration_types_config": self.install_kinds}
-        return self._answer(request, {**about, **flags, **kinds})
+        return self._answer(request, {**about, **flags, **kinds, **self.about})
 
-    def _answer(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+    async def guilds(self, request: web.Request) -> web.Response:
+        servers = [
+            {"id": str(number), "name": name, "permissions": str(permissions)}
+            for number, (name, permissions) in enumerate(self.servers.items())
+        ]
+        return self._answer(request, servers)
+
+    def _answer(self, request: web.Request, body: Any) -> web.Response:
         # discord.py reads JSON only from this very type, without a charset.
         headers, status = {"Content-Type": "application/json"}, 200
         if request.headers["Authorization"] != f"Bot {self.token}":
@@ -83,6 +90,7 @@ async def portal() -> AsyncIterator[Portal]:
     portal, application = Portal(), web.Application()
     application.router.add_get("/api/v10/users/@me", portal.me)
     application.router.add_get("/api/v10/oauth2/applications/@me", portal.application)
+    application.router.add_get("/api/v10/users/@me/guilds", portal.guilds)
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -104,16 +112,53 @@ def config(portal: Portal, **changed: Any) -> DiscordConfig:
 
 async def test_a_bot_that_is_set_up_is_named(portal: Portal) -> None:
     portal.install_kinds = {**guild(), "1": {}}
+    portal.servers = {"Garden": ALL, "Attic": 1 << 3}
 
-    assert await check(config(portal)) == "imagine#0000"
+    assert await check(config(portal)) == "imagine#0000, in 2 servers"
 
 
-async def test_what_people_cannot_do_is_said(portal: Portal) -> None:
+async def test_what_could_be_better_is_said(portal: Portal) -> None:
     portal.install_kinds = guild()
+    portal.servers = {"Garden": ALL & ~(1 << 15) & ~(1 << 16), "Attic": ALL, "Shed": ALL & ~1024}
+    portal.about = {"flags": 1 << 13 | 1 << 18 | 1 << 23}
 
     assert await check(config(portal)) == (
-        "imagine#0000; people cannot take it along (User Install is off)"
+        "imagine#0000, in 3 servers; people cannot take it along (User Install is off); its role "
+        "there lacks permissions (Garden: Attach Files, Read Message History; Shed: View "
+        "Channels); privileged intents are on that it does not need (Presence, Message Content)"
     )
+
+
+@pytest.mark.parametrize(
+    ("about", "sentence"),
+    [
+        (
+            {"interactions_endpoint_url": "https://elsewhere.example"},
+            (
+                "imagine#0000 is accepted, but Discord sends its commands to a web address instead "
+                "of this bot: clear Interactions Endpoint URL under General Information at "
+                "https://discord.com/developers/applications."
+            ),
+        ),
+        (
+            {"bot_require_code_grant": True},
+            (
+                "imagine#0000 is accepted, but nobody can install it: turn off Requires OAuth2 "
+                "Code Grant under Bot at https://discord.com/developers/applications."
+            ),
+        ),
+    ],
+)
+async def test_settings_that_keep_people_from_using_it_are_named(
+    portal: Portal, about: dict[str, Any], sentence: str
+) -> None:
+    portal.install_kinds = guild()
+    portal.about = about
+
+    with pytest.raises(DiscordCheckError) as caught:
+        await check(config(portal))
+
+    assert str(caught.value) == sentence
 
 
 async def test_an_install_link_that_lacks_something_fails(portal: Portal) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bot.jobs import JobId, Platform
 from bot.store import Profile
-from bot.store.house import Block, Report, Strike, StrikeLimit
+from bot.store.house import Block, Report, Strike, StrikeLimit, StrikeTally, Struck
 from tests.support.clock import NOON
 from tests.support.factories import person, submission
 
@@ -92,7 +93,11 @@ async def test_the_last_strike_of_several_blocks_everywhere_for_a_while(store: S
     told = [await store.people.strike(strike(f"e{n}"), THREE_A_WEEK) for n in range(3)]
 
     until = NOON + timedelta(days=30)
-    assert told == [None, None, until]
+    assert told == [
+        Struck(is_new=True),
+        Struck(is_new=True),
+        Struck(is_new=True, blocked_until=until),
+    ]
     assert list((await store.house.house(NOON)).blocks.values()) == [
         Block(
             person=person(),
@@ -111,21 +116,23 @@ async def test_one_event_is_one_strike_however_often_it_comes(store: Store) -> N
         *(store.people.strike(strike("e1"), THREE_A_WEEK) for _ in range(5))
     )
 
-    assert told == [None] * 5
+    assert sorted(struck.is_new for struck in told) == [False] * 4 + [True]
     assert await store.people.strikes(person(), limit=9) == [strike("e1")]
 
 
 async def test_the_strike_that_blocked_blocks_once_however_often_it_comes(store: Store) -> None:
     told = [await store.people.strike(strike(f"e{n}"), THREE_A_WEEK) for n in (0, 1, 2, 2)]
 
-    assert [until is None for until in told] == [True, True, False, True]
+    assert [struck.blocked_until is None for struck in told] == [True, True, False, True]
+    assert told[-1] == Struck(is_new=False)
     assert len(await store.house.audit(limit=9)) == 1
 
 
 async def test_strikes_of_long_ago_do_not_count(store: Store) -> None:
     for n in range(3):
         at = NOON + timedelta(days=7 * n)
-        assert await store.people.strike(strike(f"e{n}", at), THREE_A_WEEK) is None
+        struck = await store.people.strike(strike(f"e{n}", at), THREE_A_WEEK)
+        assert struck == Struck(is_new=True)
 
 
 async def test_strikes_do_not_shorten_a_block(store: Store) -> None:
@@ -145,3 +152,39 @@ async def test_strikes_are_told_newest_first_of_everybody_or_somebody(store: Sto
     assert [each.code for each in await store.people.strikes(limit=9)] == ["hate", "gore"]
     assert [each.code for each in await store.people.strikes(limit=1)] == ["hate"]
     assert await store.people.strikes(person("bob"), limit=9) == []
+
+
+async def test_strikes_are_added_up_for_each_person_the_last_struck_first(store: Store) -> None:
+    later = NOON + timedelta(hours=1)
+    eve, namesake = person("eve"), person("ada", Platform.X)
+    for n, (who, code, at) in enumerate(
+        [
+            (person(), "hate", NOON),
+            (eve, "gore", NOON),
+            (namesake, "terror", NOON - timedelta(hours=1)),
+            (person(), "gore", later),
+            (person(), "hate", later),
+        ]
+    ):
+        struck = replace(strike(f"e{n}", at, code=code), person=who)
+        await store.people.strike(struck, replace(THREE_A_WEEK, count=99))
+
+    tallies = await store.people.struck_people(limit=9)
+
+    assert tallies == [
+        StrikeTally(person=person(), strike_count=3, last_at=later, codes=("gore", "hate")),
+        StrikeTally(person=eve, strike_count=1, last_at=NOON, codes=("gore",)),
+        StrikeTally(
+            person=namesake, strike_count=1, last_at=NOON - timedelta(hours=1), codes=("terror",)
+        ),
+    ]
+    assert await store.people.struck_people(limit=1) == tallies[:1]
+
+
+async def test_a_report_is_found_by_its_id(store: Store) -> None:
+    job = await store.accept(submission(), now=NOON)
+    await store.people.report(job.id, person("bob"), reason="ugly", now=NOON)
+    (report,) = await store.people.reports(is_open=True)
+
+    assert await store.people.report_of(report.id) == report
+    assert await store.people.report_of(report.id + 1) is None

@@ -192,6 +192,59 @@ async def test_files_that_cannot_be_removed_keep_the_jobs_to_be_asked_for_again(
     assert await store.job(job.id) is not None
 
 
+async def test_removed_pictures_are_gone_for_good_and_their_reports_closed(
+    store: Store, database: Database
+) -> None:
+    told: list[tuple[Person, Sequence[JobId]]] = []
+
+    async def erase_files(who: Person, job_ids: Sequence[JobId]) -> None:
+        told.append((who, job_ids))
+
+    store.privacy.on_erase(erase_files)
+    job, theirs = await delivered(store), await delivered(store, BOB)
+    for reporter in (BOB, person("eve")):
+        await store.people.report(job.id, reporter, reason="ugly", now=NOON)
+    await store.people.report(theirs.id, person(), reason="ugly too", now=NOON)
+
+    assert await store.privacy.remove_pictures(person(), job.id, by="mod", now=NOON) == 1
+
+    assert told == [(person(), [job.id])]
+    assert await store.archive.tokens(job.id, 1) is None
+    past = await store.archive.past(job.id)
+    assert past is not None
+    assert (past.job.submission.request.prompt, past.pictures) == ("an avocado armchair", ())
+    assert [each.reason for each in await store.people.reports(is_open=True)] == ["ugly too"]
+    closed = await store.people.reports(is_open=False)
+    assert [(each.closed_by, each.closed_at) for each in closed] == [("mod", NOON)] * 2
+    assert await count(database, pictures) == 1
+    (entry,) = await store.house.audit(limit=9)
+    assert (entry.by, entry.act, entry.subject, entry.detail) == (
+        "mod",
+        "remove_pictures",
+        "person/discord/ada",
+        f"1 of job {job.id}",
+    )
+    assert await store.privacy.remove_pictures(person(), job.id, by="mod", now=NOON) == 0
+
+
+async def test_files_that_cannot_be_removed_leave_the_pictures_and_the_report_as_they_are(
+    store: Store,
+) -> None:
+    async def fail(who: Person, job_ids: Sequence[JobId]) -> None:
+        raise OSError(f"{who.id}: {len(job_ids)} folders are still there")
+
+    store.privacy.on_erase(fail)
+    job = await delivered(store)
+    await store.people.report(job.id, BOB, reason="ugly", now=NOON)
+
+    with pytest.raises(OSError, match="still there"):
+        await store.privacy.remove_pictures(person(), job.id, by="mod", now=NOON)
+
+    assert await store.archive.tokens(job.id, 1) is not None
+    assert len(await store.people.reports(is_open=True)) == 1
+    assert await store.house.audit(limit=9) == []
+
+
 async def test_a_thousand_jobs_are_erased_at_once(store: Store, database: Database) -> None:
     job = await delivered(store)
     jobs = metadata.tables["jobs"]

@@ -16,7 +16,7 @@ from bot.store import Store
 from bot.store.x_tables import x_attempts
 from bot.x.adapter import XAdapter, XKeysError
 from bot.x.config import XConfig
-from engine.api import DrawingFailedError, EngineBusyError
+from engine.api import DrawingFailedError, EngineBusyError, Verdict
 from tests.support.clock import NOON
 from tests.support.factories import submission
 from tests.support.inline_database import InlineDatabase
@@ -67,6 +67,19 @@ async def test_pictures_of_delicate_words_are_hidden_by_x_until_somebody_wants_t
         await line.time.until(lambda: line.world.replies_to(post_id))
 
     ((media,),) = (reply.media for reply in line.world.bot_posts())
+    assert media.is_sensitive
+
+
+async def test_what_is_withheld_is_neither_in_the_reply_nor_in_its_words(line: Line) -> None:
+    line.ledger.verdicts = {8: Verdict.UNSAFE, 3: Verdict.UNSAFE, 0: Verdict.BORDERLINE}
+    async with line.running():
+        post_id = line.world.mention("ada", "@imagine_bot a red cube")
+        await line.time.until(lambda: line.world.replies_to(post_id))
+
+    (reply,) = line.world.bot_posts()
+    (media,) = reply.media
+    assert reply.text.startswith("Here are your 7 pictures, drawn by an AI, best first.")
+    assert media.alt_text == "A grid of 7 pictures, drawn by an AI from the words: a red cube"
     assert media.is_sensitive
 
 

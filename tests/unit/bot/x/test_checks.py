@@ -37,6 +37,26 @@ async def test_without_a_mention_it_says_that_fields_were_not_seen() -> None:
     assert told.endswith("no mention yet to see fields on")
 
 
+@pytest.mark.parametrize("level", [None, "read-write", "read-write-directmessages"])
+async def test_a_token_that_may_post_is_fine_and_so_is_one_of_which_x_says_nothing(
+    level: str | None,
+) -> None:
+    async with XServer(date=DATE, access_level=level) as server:
+        assert (await looked(server)).startswith("@imagine_bot, ")
+
+
+async def test_a_token_that_may_only_read_is_told() -> None:
+    async with XServer(date=DATE, access_level="read") as server:
+        with pytest.raises(XCheckError) as caught:
+            await looked(server)
+
+    assert str(caught.value) == (
+        "X_ACCESS_TOKEN may only read, so nobody could be answered: choose Read and write under "
+        "User authentication at developer.x.com, then make the access token anew and set "
+        "X_ACCESS_TOKEN and X_ACCESS_TOKEN_SECRET."
+    )
+
+
 async def test_missing_fields_are_named() -> None:
     async with XServer(date=DATE) as server:
         server.world.mention("ada", "@imagine_bot a red cube")

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from engine.training.vqgan import k_means, reconstruction_loss
+from engine.training.vqgan import crops, distinct, k_means, reconstruction_loss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +50,24 @@ def test_k_means_with_the_same_seed_finds_the_same_centres() -> None:
     first, second = (k_means(points, 7, np.random.default_rng(1)) for _ in range(2))
 
     np.testing.assert_array_equal(first, second)
+
+
+def test_points_that_nearly_repeat_one_another_count_once() -> None:
+    points = np.asarray([[0, 0], [9, 9], [0, 0.001], [9, 9], [0, 9]], np.float32)
+
+    np.testing.assert_array_equal(distinct(points), points[[0, 1, 4]])
+
+
+def test_a_crop_lies_on_the_grid_and_is_the_livelier_of_two() -> None:
+    pictures = np.zeros((200, 16, 16, 3), np.float32)
+    pictures[:, 8:, 8:] = np.random.default_rng(1).random((8, 8, 3))  # one lively quarter
+
+    got = crops(pictures, 8, 8, np.random.default_rng(0))
+
+    lively = [bool(one.any()) for one in got]
+    assert got.shape == (200, 8, 8, 3)
+    assert all(np.array_equal(one, pictures[0, 8:, 8:]) for one in got[lively])
+    assert 60 <= sum(lively) <= 115  # 1 - (3/4)^2 of them; a single try would be 50
 
 
 def test_an_equal_picture_costs_nothing() -> None:
