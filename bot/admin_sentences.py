@@ -270,9 +270,10 @@ def admin_sure(who: str) -> str:
 def admin_deleted(who: str, job_count: int) -> str:
     """Say what is gone."""
     requests = "1 request" if job_count == 1 else f"{job_count:,} requests"
-    return f"{requests} of {who} with their pictures are deleted, and what else was stored."
+    return f"Deleted: {requests} of {who} with all pictures, and what else was stored."
 
 
 def admin_purged(job_count: int) -> str:
     """Say what was forgotten."""
-    return f"{job_count:,} old requests are forgotten."
+    requests = "1 old request" if job_count == 1 else f"{job_count:,} old requests"
+    return f"Forgotten: {requests}."

@@ -255,7 +255,7 @@ def test_what_is_stored_about_somebody_is_written_and_then_deleted(
     assert len(exported["pictures"]) == 2
 
     assert desk.says("delete", "web/192.0.2.1", "--yes") == (
-        "1 request of web/192.0.2.1 with their pictures are deleted, and what else was stored.\n"
+        "Deleted: 1 request of web/192.0.2.1 with all pictures, and what else was stored.\n"
     )
     assert json.loads(desk.says("export", "web/192.0.2.1"))["jobs"] == []
     assert not folder.exists()
@@ -275,7 +275,7 @@ def test_old_requests_are_forgotten_at_once(desk: Desk) -> None:
     at_store(lambda store: deliver(store, person("7"), after=-timedelta(days=400)))
     at_store(lambda store: deliver(store, person("7")))
 
-    assert desk.says("purge", "--days", "30") == "1 old requests are forgotten.\n"
+    assert desk.says("purge", "--days", "30") == "Forgotten: 1 old request.\n"
     assert desk.acts()[0] == [BY, "purge", "bot", "1 requests"]
 
 
