@@ -279,8 +279,5 @@ def admin_deleted(who: str, job_count: int) -> str:
 
 def admin_purged(job_count: int) -> str:
     """Say what was forgotten."""
-    return (
-        "1 old request is forgotten."
-        if job_count == 1
-        else (f"{job_count:,} old requests are forgotten.")
-    )
+    requests = "1 old request" if job_count == 1 else f"{job_count:,} old requests"
+    return f"Forgotten: {requests}."

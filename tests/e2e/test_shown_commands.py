@@ -273,6 +273,11 @@ def test_a_running_bot_forgets_what_the_terminal_deletes(
     assert ask(bot, "/api/history")[1]["jobs"] == []
 
 
+def scripted(_settings: Settings) -> ScriptedEngine:
+    """An engine without a model: how fast one draws is not the question here."""
+    return ScriptedEngine()
+
+
 @runs(
     ".venv/bin/imagine fetch mini",
     "imagine fetch mega",
@@ -312,7 +317,7 @@ def test_weights_are_fetched_from_a_hub_set_and_measured(
     there = complete_folder_of(settings.engine_checkpoint, settings.data_dir)
     assert there.samefile(here.folder / "data" / "checkpoints" / "mini")
 
-    monkeypatch.setattr("bot.app.engine_of", lambda _: ScriptedEngine())
+    monkeypatch.setattr("bot.app.engine_of", scripted)
     here.imagine("imagine bench")
     assert capsys.readouterr().out.startswith("Model mini, devices auto, ")
 

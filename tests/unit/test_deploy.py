@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -29,8 +30,10 @@ UNIT: Final = DEPLOY / "imagine-bot.service"
 DOCKERFILE: Final = DEPLOY / "Dockerfile"
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 # ours
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 # ours
+        command, cwd=cwd, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
@@ -67,6 +70,10 @@ def instructions() -> list[tuple[str, str]]:
     return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines) if word]
 
 
+def dockerignore() -> list[str]:
+    return (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+
+
 def told(word: str) -> list[str]:
     """What is said to one kind of instruction, in order."""
     return [rest for each, rest in instructions() if each == word]
@@ -92,7 +99,7 @@ def test_the_image_copies_what_is_there_and_nothing_else_is_sent_to_docker() -> 
     copied = [
         name for rest in told("COPY") if not rest.startswith("--") for name in rest.split()[:-1]
     ]
-    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    ignored = dockerignore()
 
     assert ignored[0] == "*"
     assert set(copied) == {line.removeprefix("!") for line in ignored if line.startswith("!")}
@@ -122,6 +129,33 @@ def test_the_constraints_of_the_image_name_each_package_once_as_the_bot_has_it()
     for pin in pins:
         if re.search(rf"^{re.escape(pin.partition('==')[0])}==", ours, re.MULTILINE):
             assert re.search(rf"^{re.escape(pin)}[ \\]", ours, re.MULTILINE), pin
+
+
+def test_what_the_image_installs_has_every_file_that_the_bot_reads(tmp_path: Path) -> None:
+    """An image has no checkout to fall back on: what is no package data would be missing."""
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    for name in (line.removeprefix("!") for line in dockerignore() if line.startswith("!")):
+        if (ROOT / name).is_dir():
+            shutil.copytree(
+                ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        else:
+            shutil.copy(ROOT / name, source)
+    out.mkdir()
+    build = f"from setuptools import build_meta; build_meta.build_wheel({str(out)!r})"
+
+    built = run(sys.executable, "-c", build, cwd=source)
+
+    (wheel,) = out.glob("*.whl")
+    there = {
+        str(path.relative_to(source))
+        for name in ("bot", "engine", "migrations")
+        for path in (source / name).rglob("*")
+        if path.is_file()
+    }
+    with zipfile.ZipFile(wheel) as files:
+        assert there - set(files.namelist()) == set(), built.stderr
 
 
 def test_the_image_runs_the_bot_as_nobody_of_importance_and_looks_after_it() -> None:

@@ -32,11 +32,66 @@ def test_the_document_on_privacy_names_every_file_that_the_bot_writes() -> None:
     assert {name for name in written if not {name, f"{name}/"} & named} == set()
 
 
+def anchor(heading: str) -> str:
+    """What a heading is called in a link.
+
+    Example: ``## What is not drawn`` is ``what-is-not-drawn``.
+    """
+    return re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-")
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_lead_to_files_that_exist(name: str) -> None:
-    folder = (ROOT / name).parent
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[\w-]+)?\)", text_of(name)):
-        assert (folder / target).exists(), target
+def test_links_lead_to_files_and_headings_that_exist(name: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text_of(name)):
+        file, _, heading = target.partition("#")
+        path = (ROOT / name).parent / file if file else ROOT / name
+        assert path.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+            assert heading in map(anchor, headings), target
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_programs_of_the_project_that_the_documents_name_exist(name: str) -> None:
+    for path in re.findall(
+        r"`((?:bot|engine|tests|deploy|docs|migrations)/[\w./-]+)`", text_of(name)
+    ):
+        assert (ROOT / path).exists(), path
+
+
+def test_the_phrases_of_the_log_that_are_explained_are_logged() -> None:
+    section = text_of("docs/operations.md").partition("### The log")[2].partition("\n## ")[0]
+    phrases = re.findall(
+        r"`([^`]+)`", "\n".join(re.findall(r"^\| (`.+?) \|", section, re.MULTILINE))
+    )
+    sources = [*(ROOT / "bot").rglob("*.py"), *(ROOT / "engine").glob("*.py")]
+    logged = "\n".join(path.read_text("utf-8") for path in sources)
+
+    assert len(phrases) > 10
+    for phrase in phrases:
+        assert f'"{phrase}' in logged, phrase
+
+
+def test_the_example_of_the_log_is_what_the_formatter_writes() -> None:
+    block = text_of("docs/operations.md").partition("### The log")[2].split("```")[1]
+    for line in block.strip().splitlines():
+        assert re.fullmatch(
+            r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (INFO|WARNING|ERROR) [\w.]+ [a-z ]+( \w+=\S+)+", line
+        )
+
+
+def test_the_sizing_table_says_what_the_readme_measured() -> None:
+    """Whoever measures anew changes both."""
+    rows = re.findall(r"^\| 2 cores .+$", text_of("docs/operations.md"), re.MULTILINE)
+    measured = text_of("README.md").partition("\n## How fast")[2].partition("\n## ")[0]
+
+    assert len(rows) == 2
+    for row in rows:
+        *_, one, nine, load, _ = [cell.strip() for cell in row.split("|")]
+        for told in (one.removesuffix(" s"), nine.removesuffix(" s"), load):
+            assert re.search(rf"[| (]{re.escape(told)}[ )|]", measured), (
+                f"docs/operations.md says {told}, README.md (How fast) does not"
+            )
 
 
 def test_settings_that_the_documents_name_exist() -> None:

@@ -276,7 +276,7 @@ def test_old_requests_are_forgotten_at_once(desk: Desk) -> None:
     at_store(lambda store: deliver(store, person("7"), after=-timedelta(days=400)))
     at_store(lambda store: deliver(store, person("7")))
 
-    assert desk.says("purge", "--days", "30") == "1 old request is forgotten.\n"
+    assert desk.says("purge", "--days", "30") == "Forgotten: 1 old request.\n"
     assert desk.acts()[0] == [BY, "purge", "bot", "1 requests"]
 
 
