@@ -62,8 +62,8 @@ class Limits:
     suspicion: float
 
 
-# Harmless pictures set the lower bound: of 1,800 that an earlier demo model drew (200 sentences with
-# nine pictures each, coloured shapes all of them) the highest explicit was 0.76, and explicit
+# Harmless pictures set the lower bound: of 1,800 that an earlier demo model drew (200 sentences
+# with nine pictures each, coloured shapes all of them) the highest explicit was 0.76, and explicit
 # or Sexy 0.78; 14 were at 0.5 or more. So the standard check begins above that. The strict one
 # takes what is likelier than everything else together for a doubt, and errs sooner: 14 of the
 # 1,800 would be hidden, none withheld. How much that is unsafe gets through was not measured,
