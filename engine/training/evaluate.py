@@ -90,7 +90,7 @@ def main() -> None:
         kept |= {f"{name}_wanted": wanted, f"{name}_got": got}
         print(f"VQGAN's reconstruction of these {name}: {psnr(wanted, got):.1f} dB PSNR")
     if options.reconstructions:
-        np.savez(options.reconstructions, **kept)
+        np.savez(options.reconstructions, allow_pickle=False, **kept)
     for check in (PictureCheck.STANDARD, PictureCheck.STRICT):
         print(
             false_alarms(runner, [one for _, some in (*pictures, *objects) for one in some], check)

@@ -464,8 +464,10 @@ def _palette() -> tuple[tuple[Colour, Numbers], ...]:
 @functools.cache
 def _backgrounds() -> tuple[tuple[Background, ...], Numbers, Numbers]:
     """Return all backgrounds with their colour above and below in CIELAB [N, 3]."""
-    halves: dict[Background, tuple[Rgb, Rgb]] = {one: (RGB[one], RGB[one]) for one in Colour}
-    halves.update(SKY_AND_GROUND)
+    halves: dict[Background, tuple[Rgb, Rgb]] = {
+        **{one: (RGB[one], RGB[one]) for one in Colour},
+        **SKY_AND_GROUND,
+    }
     above, below = zip(*halves.values(), strict=True)
     return tuple(halves), _lab_of(above), _lab_of(below)
 

@@ -166,7 +166,9 @@ def _paint_item(image: Image.Image, item: Item, place: _Place, sprites: Sprites)
     bottom_px = (place.top + place.extent) * cell_px - (1 - _FILL) / 2 * extent_px
     top_px = bottom_px - height_px
     if isinstance(item.thing, Object):
-        sprite = sprites[item.thing].resize((round(extent_px),) * 2, Image.Resampling.LANCZOS)
+        sprite = sprites[item.thing].resize(
+            (round(extent_px), round(extent_px)), Image.Resampling.LANCZOS
+        )
         image.paste(sprite, (round(left_px), round(top_px)), sprite)
         return
     assert item.colour is not None  # noqa: S101 - a thing of the generator's own has one
