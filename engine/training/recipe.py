@@ -53,7 +53,7 @@ class Recipe:
     )
 
     sampling: dict[str, float] = field(
-        default_factory=lambda: {"condition_scale": 2.5, "top_k": 30}
+        default_factory=lambda: {"condition_scale": 1.5, "temperature": 0.5, "top_k": 4}
     )
     """What a request gets that does not say: chosen by `make eval-demo`."""
 
