@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WORDS: Final = "a penguin in the snow"
 OTHER_WORDS: Final = (
-    "a pizza on the beach",
+    "a guitar",
     "a red cube on top of a blue sphere",
     "a rocket in space",
     "a red mushroom on the grass",
