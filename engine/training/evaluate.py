@@ -23,8 +23,10 @@ from engine.api import DEMO_CHECKPOINT, PictureCheck, SamplingOptions, Verdict
 from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
 from engine.training.judge import evaluate
-from engine.training.objects import load_sprites
+from engine.training.objects import Object, load_sprites
 from engine.training.scenes import (
+    Item,
+    Scene,
     canonical_caption,
     draw_scene,
     held_out_objects,
@@ -33,12 +35,11 @@ from engine.training.scenes import (
 from engine.verdicts import CLASSES, verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from engine.training.objects import Sprites
-    from engine.training.scenes import Scene
 
 _SCENES_SEED = 1
 _DRAWING_SEED = 2_022
@@ -78,12 +79,17 @@ def main() -> None:
         top_k=options.top_k,
         temperature=options.temperature,
     )
-    scenes = held_out_scenes(options.scenes, options.scenes_seed)
-    pictures = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
-    scenes = held_out_objects(options.scenes_seed)[: options.objects]
-    objects = list(zip(scenes, draw_ranked(runner, scenes, sampling), strict=True))
+
+    def drawn(scenes: list[Scene]) -> list[tuple[Scene, list[NDArray[np.uint8]]]]:
+        pictures = draw_ranked(runner, map(canonical_caption, scenes), sampling)
+        return list(zip(scenes, pictures, strict=True))
+
+    pictures = drawn(held_out_scenes(options.scenes, options.scenes_seed))
+    objects = drawn(held_out_objects(options.scenes_seed)[: options.objects])
     sprites = load_sprites(options.work / "objects")
     print(evaluate(pictures, objects, sprites))
+    print("Objects as training shows them, alone on white:")
+    print(evaluate((), drawn([Scene(items=(Item(thing=one),)) for one in Object]), sprites))
     kept: dict[str, NDArray[np.uint8]] = {}
     for name, some in (("things", pictures), ("objects", objects)):
         wanted, got = reconstructed(options.checkpoint, [scene for scene, _ in some], sprites)
@@ -140,17 +146,16 @@ def _in_groups(
 
 
 def draw_ranked(
-    runner: JaxRunner, scenes: Sequence[Scene], sampling: SamplingOptions
+    runner: JaxRunner,
+    prompts: Iterable[str],
+    sampling: SamplingOptions,
+    seed: int = _DRAWING_SEED,
 ) -> Iterator[list[NDArray[np.uint8]]]:
-    """For each scene, as many pictures as the runner has slots, best first."""
+    """For each prompt, as many pictures as the runner has slots, best first."""
     slots = range(runner.slot_count)
-    for scene in scenes:
-        prompt = canonical_caption(scene)
+    for prompt in prompts:
         runner.place(
-            [
-                Placement(slot=i, prompt=prompt, seed=_DRAWING_SEED, index=i, options=sampling)
-                for i in slots
-            ]
+            [Placement(slot=i, prompt=prompt, seed=seed, index=i, options=sampling) for i in slots]
         )
         for _ in range(runner.chunk_count):
             runner.step()

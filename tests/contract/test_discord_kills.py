@@ -27,7 +27,8 @@ from bot.store.tables import jobs
 from tests.support.audit import leaks
 from tests.support.discord_server import DiscordServer, Fault
 from tests.support.factories import database_url
-from tests.support.life import BROKEN, Life
+from tests.support.killable import BROKEN
+from tests.support.life import Life
 from tests.support.waiting import until
 
 if TYPE_CHECKING:

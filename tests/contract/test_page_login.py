@@ -6,11 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp import web
 
-from bot.web.login import COOKIE, may_monitor, require_admin
+from bot.web.login import COOKIE
 from bot.web.sessions import SESSION_LASTS, Passwords
-from tests.support.page import serving
+from tests.support.page import WhoPages, serving
 from tests.support.scripted_engine import ScriptedEngine
 
 if TYPE_CHECKING:
@@ -27,24 +26,9 @@ LOG_IN_FIRST = (
 WRONG = "This is not the password. Try again."
 
 
-class AdminPages:
-    """Something for admins only, and something for whoever may monitor."""
-
-    def add_to(self, application: web.Application) -> None:
-        application.router.add_get("/admin", self._who)
-        application.router.add_get("/api/admin/who", self._who)
-        application.router.add_get("/metrics", self._metrics)
-
-    async def _who(self, request: web.Request) -> web.Response:
-        return web.json_response({"who": require_admin(request)})
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        return web.json_response({"may": may_monitor(request)})
-
-
 @pytest.fixture
 async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    async with serving(tmp_path, ScriptedEngine(), passwords=BOTH, pages=[AdminPages()]) as served:
+    async with serving(tmp_path, ScriptedEngine(), passwords=BOTH, pages=[WhoPages()]) as served:
         yield served
 
 
@@ -204,7 +188,7 @@ async def test_without_a_password_for_admins_whoever_may_use_the_page_is_one(
 ) -> None:
     for passwords in (Passwords(), Passwords(page=PAGE)):
         async with serving(
-            tmp_path, ScriptedEngine(), passwords=passwords, pages=[AdminPages()]
+            tmp_path, ScriptedEngine(), passwords=passwords, pages=[WhoPages()]
         ) as page:
             if passwords.page:
                 await log_in(page, PAGE)
@@ -216,7 +200,7 @@ async def test_the_page_may_be_open_and_only_the_admin_asked_for_a_password(
 ) -> None:
     only_admin = Passwords(admin=ADMIN)
     async with serving(
-        tmp_path, ScriptedEngine(), passwords=only_admin, pages=[AdminPages()]
+        tmp_path, ScriptedEngine(), passwords=only_admin, pages=[WhoPages()]
     ) as page:
         assert (await page.get("/api/allowance"))[0] == 200
         assert (await answer_to(page, "/admin"))[0] == 303

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiohttp import web
 
 from bot.jobs import Platform
-from bot.web.login import may_monitor, require_admin
 from bot.web.sessions import Passwords
 from tests.support.factories import person
-from tests.support.page import serving
+from tests.support.page import WhoPages, serving
 from tests.support.scripted_engine import ScriptedEngine
 
 if TYPE_CHECKING:
@@ -25,20 +23,6 @@ BEARER = {"Authorization": f"Bearer {PAGE}"}
 ADA, EVE = "198.51.100.7", "203.0.113.9"
 
 
-class Who:
-    """Says who somebody is to the admin page, and whether they may monitor."""
-
-    def add_to(self, application: web.Application) -> None:
-        application.router.add_get("/api/admin/who", self._who)
-        application.router.add_get("/metrics", self._metrics)
-
-    async def _who(self, request: web.Request) -> web.Response:
-        return web.json_response({"who": require_admin(request)})
-
-    async def _metrics(self, request: web.Request) -> web.Response:
-        return web.json_response({"may": may_monitor(request)})
-
-
 @pytest.fixture
 async def page(tmp_path: Path) -> AsyncIterator[Page]:
     """A page whose visitors all come from the trusted 127.0.0.1."""
@@ -47,7 +31,7 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
         tmp_path,
         ScriptedEngine(),
         passwords=both,
-        pages=[Who()],
+        pages=[WhoPages()],
         trusted_proxies=["127.0.0.1", "10.0.0.0/8"],
     ) as served:
         yield served
@@ -151,7 +135,7 @@ async def test_without_a_password_nobody_comes_in_through_a_proxy(
     tmp_path: Path, said: str
 ) -> None:
     async with serving(
-        tmp_path, ScriptedEngine(), pages=[Who()], trusted_proxies=["127.0.0.1"]
+        tmp_path, ScriptedEngine(), pages=[WhoPages()], trusted_proxies=["127.0.0.1"]
     ) as page:
         for path in ("/", "/api/allowance", "/api/admin/who"):
             assert await get(page, path, said) == (403, NOT_FOR_OTHERS), path

@@ -18,7 +18,7 @@ from bot.store.tables import jobs
 from tests.support.factories import database_url
 from tests.support.life import Life
 from tests.support.waiting import until
-from tests.support.x_server import XServer
+from tests.support.x_server import impatient_x
 from tests.support.x_world import CREATE, MENTIONS, METADATA, UPLOAD, Fault
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from tests.support.x_server import XServer
 
 LIMIT_S = 60.0
 
@@ -39,10 +41,8 @@ DEATHS = {
 
 @pytest.fixture
 async def x() -> AsyncIterator[XServer]:
-    async with XServer() as server:
-        server.world.limits[MENTIONS] = 100_000  # the bot looks as often as X allows
+    async with impatient_x() as server:
         yield server
-        assert server.world.violations == []
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.looks import border, decoded, middle, strongest
 from tests.support.waiting import until
-from tests.support.x_server import XServer
+from tests.support.x_server import impatient_x
 from tests.support.x_world import MENTIONS
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from tests.support.bot_process import BotProcess
+    from tests.support.x_server import XServer
 
     NewBot = Callable[..., BotProcess]
 
@@ -31,10 +32,8 @@ LISTENS_WITHIN_S = 30.0
 
 @pytest.fixture
 async def x() -> AsyncIterator[XServer]:
-    async with XServer() as server:
-        server.world.limits[MENTIONS] = 100_000  # the bot looks as often as X allows
+    async with impatient_x() as server:
         yield server
-        assert server.world.violations == []
 
 
 def variables(x: XServer) -> dict[str, str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simcord import Env
     from simcord.results import InteractionResult
 
-WORDS: Final = "a red mushroom on the grass"
+WORDS: Final = "a penguin"
 SEED: Final = 7
 DRAWN_WITHIN_S: Final = 600.0
 CAPTURED_WITHIN_S: Final = 120.0

@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import numpy as np
 from PIL import Image
 
 from engine.api import DEMO_CHECKPOINT, PictureCheck, SamplingOptions
-from engine.contract import Placement, RunnerSettings
+from engine.contract import RunnerSettings
 from engine.runner import load_runner
+from engine.training.evaluate import draw_ranked
 from tests.support.bot_process import ROOT
 
 STATIC: Final = ROOT / "bot" / "web" / "static"
@@ -32,18 +32,10 @@ def main() -> None:
             picture_check=PictureCheck.OFF,
         )
     )
-    slots = range(CANDIDATES)
-    for name, words in EXAMPLE.findall((STATIC / "page.html").read_text(encoding="utf-8")):
-        runner.place(
-            [
-                Placement(slot=i, prompt=words, seed=SEED, index=i, options=SamplingOptions())
-                for i in slots
-            ]
-        )
-        for _ in range(runner.chunk_count):
-            runner.step()
-        pixels = runner.render(runner.tokens(slots))
-        best = pixels[int(np.argmax(runner.rank(words, pixels).scores))]
+    examples = EXAMPLE.findall((STATIC / "page.html").read_text(encoding="utf-8"))
+    prompts = [words for _, words in examples]
+    ranked = draw_ranked(runner, prompts, SamplingOptions(), SEED)
+    for (name, words), (best, *_) in zip(examples, ranked, strict=True):
         small = Image.fromarray(best).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
         small.save(STATIC / name, quality=85, optimize=True)
         print(f"{STATIC / name}: {words}")  # noqa: T201 - tells what was written

@@ -90,13 +90,18 @@ class Wall:
         return "done"
 
 
-class Fuse:
-    """Kills this process at its ``burns_at``-th point."""
+BROKEN = "broken"  # how a prompt begins that no engine can draw
 
-    def __init__(self, burns_at: int) -> None:
+
+class Fuse:
+    """Kills this process at its ``burns_at``-th point; ``None`` is never."""
+
+    def __init__(self, burns_at: int | None) -> None:
         self._left_count = burns_at
 
     def point(self) -> None:
+        if self._left_count is None:
+            return
         self._left_count -= 1
         if self._left_count <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -161,7 +166,7 @@ class BurningEngine(ScriptedEngine):
         async for event in super().draw(request, requester=requester, priority=priority):
             await asyncio.sleep(self._pause_s)
             self._fuse.point()
-            if request.prompt.startswith("broken"):
+            if request.prompt.startswith(BROKEN):
                 raise DrawingFailedError("It is broken.")
             yield event
 

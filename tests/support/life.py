@@ -11,54 +11,23 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
-import os
 import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bot import app
 from bot.settings import Settings
-from engine.api import DrawingFailedError, DrawRequest, Priority
 from tests.support.bot_process import free_port
-from tests.support.scripted_engine import ScriptedEngine
+from tests.support.killable import BurningEngine, Fuse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
     from multiprocessing.context import ForkServerProcess
     from pathlib import Path
-
-    from engine.api import DrawEvent
-
-BROKEN = "broken"  # how a prompt begins that no engine can draw
 
 # The interpreter and all modules are loaded once; each life is a fork of that.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["tests.support.life"])
-
-
-class LifeEngine(ScriptedEngine):
-    """Takes its time, as engines do; ends the whole process at its ``burns_at``-th event."""
-
-    def __init__(self, pause_s: float, burns_at: int | None) -> None:
-        super().__init__()
-        self._pause_s = pause_s
-        self._left_count = burns_at
-
-    async def draw(
-        self, request: DrawRequest, *, requester: str = "", priority: Priority = Priority.NORMAL
-    ) -> AsyncGenerator[DrawEvent]:
-        async for event in super().draw(request, requester=requester, priority=priority):
-            await asyncio.sleep(self._pause_s)
-            self._burn()
-            if request.prompt.startswith(BROKEN):
-                raise DrawingFailedError("It is broken.")
-            yield event
-
-    def _burn(self) -> None:
-        if self._left_count is not None:
-            self._left_count -= 1
-            if self._left_count <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,11 +102,11 @@ def live(given: Given) -> None:
         web_port=free_port(),
         **{name.lower(): value for name, value in given.variables.items()},  # pyright: ignore[reportArgumentType] # pydantic reads texts
     )
-    engine = LifeEngine(given.pause_s, given.burns_at)
+    engine = BurningEngine(Fuse(given.burns_at), given.pause_s)
     asyncio.run(_live(settings, engine))
 
 
-async def _live(settings: Settings, engine: LifeEngine) -> None:
+async def _live(settings: Settings, engine: BurningEngine) -> None:
     task = asyncio.ensure_future(app.run(settings, announce=lambda _: None, engine=engine))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):

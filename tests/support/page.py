@@ -9,12 +9,14 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from aiohttp import web
 
 from bot.jobs import ModeratedError, Platform
 from bot.service import Service
 from bot.store import Store
 from bot.studio import Studio
 from bot.web.config import WebConfig
+from bot.web.login import may_monitor, require_admin
 from bot.web.server import WebAdapter, reserve_port
 from bot.web.sessions import Passwords
 from tests.support.clock import Clock
@@ -140,3 +142,18 @@ async def serving(
                 await service.close(0)
                 await adapter.close()
     await store.close()
+
+
+class WhoPages:
+    """Something for admins only, and something for whoever may monitor."""
+
+    def add_to(self, application: web.Application) -> None:
+        application.router.add_get("/admin", self._who)
+        application.router.add_get("/api/admin/who", self._who)
+        application.router.add_get("/metrics", self._metrics)
+
+    async def _who(self, request: web.Request) -> web.Response:
+        return web.json_response({"who": require_admin(request)})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        return web.json_response({"may": may_monitor(request)})

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 import time
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote
 
@@ -38,7 +38,7 @@ from tests.support.x_world import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
     from datetime import datetime
 
     Handler = Callable[[web.Request, Any], Answer]
@@ -255,3 +255,12 @@ def _is_recent(timestamp: str) -> bool:
 
 def _escape(text: str) -> str:
     return quote(text, safe="~")
+
+
+@asynccontextmanager
+async def impatient_x() -> AsyncGenerator[XServer]:
+    """An X where a bot may look for mentions as often as it likes, and breaks no rule of it."""
+    async with XServer() as server:
+        server.world.limits[MENTIONS] = 100_000
+        yield server
+        assert server.world.violations == []
