@@ -13,6 +13,7 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -21,6 +22,7 @@ from engine.api import DEMO_CHECKPOINT
 from engine.text import ClipTokenizer, TextNormaliser, TextTokenizer, WordRanks
 from engine.training import clip, dalle_bart, tokenizers, vqgan
 from engine.training.dataset import Dataset, dataset
+from engine.training.objects import load_sprites
 from engine.training.recipe import Recipe
 
 _CAPTIONS_FOR_WORDS = 4_000  # enough to hold every word of the scenes many times
@@ -35,13 +37,24 @@ def main() -> None:
     parser.add_argument(
         "--work", type=Path, default=Path("data/training"), help="pictures, states and losses"
     )
+    parser.add_argument(
+        "--bfloat16", action="store_true", help="compute in bfloat16, keep weights in float32"
+    )
+    parser.add_argument(
+        "--checkpoint-gradients", action="store_true", help="take less memory and more time"
+    )
     parser.add_argument("--smoke", action="store_true", help="a few steps only: does it run?")
     options = parser.parse_args()
     # Gradients of convolutions use one core each, so every core is a device. To be said before
     # JAX looks for devices; without meaning on an accelerator.
     jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     options.work.mkdir(parents=True, exist_ok=True)
-    train(_smoke(Recipe()) if options.smoke else Recipe(), options.work, options.out)
+    recipe = _smoke(Recipe()) if options.smoke else Recipe()
+    if options.bfloat16:
+        recipe = dataclasses.replace(recipe, dtype="bfloat16")
+    if options.checkpoint_gradients:
+        recipe = _with_each_stage(recipe, checkpoint_gradients=True)
+    train(recipe, options.work, options.out)
 
 
 def train(recipe: Recipe, work: Path, out: Path) -> None:
@@ -49,12 +62,12 @@ def train(recipe: Recipe, work: Path, out: Path) -> None:
     started = time.monotonic()
     data = dataset(recipe, work)
     _train_tokenizers(recipe, data, work, out)
-    picture_model = vqgan.train(recipe, data, work)
+    sprites = load_sprites(work / "objects")
+    picture_model, collages = vqgan.train(recipe, data, sprites, work)
     weights.save_model(weights.VQGAN, picture_model, out / "vqgan", recipe.vqgan_config())
     ranker = clip.train(recipe, data, _clip_tokenizer(recipe, out), work)
     weights.save_model(weights.CLIP, ranker, out / "clip", recipe.clip_config())
-    codes = vqgan.encode_all(picture_model, data, work / "codes.npy")
-    drawer = dalle_bart.train(recipe, data, codes, _text_tokenizer(recipe, out), work)
+    drawer = dalle_bart.train(recipe, picture_model, collages, _text_tokenizer(recipe, out), work)
     config = recipe.dalle_bart_config() | recipe.sampling
     weights.save_model(weights.DALLE_BART, drawer, out / "dalle_bart", config)
     print(f"done in {(time.monotonic() - started) / 60:.0f} minutes: {out}")
@@ -96,17 +109,16 @@ def _clip_tokenizer(recipe: Recipe, out: Path) -> ClipTokenizer:
     return ClipTokenizer.from_folder(out / "clip", context_length=length)
 
 
+def _with_each_stage(recipe: Recipe, **values: Any) -> Recipe:
+    stages = {name: getattr(recipe, name) for name in ("vqgan", "decoder", "clip", "dalle_bart")}
+    changed = {name: dataclasses.replace(stage, **values) for name, stage in stages.items()}
+    return dataclasses.replace(recipe, **changed)
+
+
 def _smoke(recipe: Recipe) -> Recipe:
     """The same recipe with almost nothing to do."""
-    few = {"step_count": 4, "batch_size": 4, "warmup_steps": 1}
-    return dataclasses.replace(
-        recipe,
-        scene_count=300,
-        autoencoder_steps=2,
-        vqgan=dataclasses.replace(recipe.vqgan, **few),
-        clip=dataclasses.replace(recipe.clip, **few),
-        dalle_bart=dataclasses.replace(recipe.dalle_bart, **few),
-    )
+    short = _with_each_stage(recipe, step_count=4, batch_size=4, warmup_steps=1)
+    return dataclasses.replace(short, scene_count=300, autoencoder_steps=2)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ _PIXEL_NOISE = 0.03  # of the range: drawn pictures are not as clean as the scen
 def train(recipe: Recipe, data: Dataset, tokenizer: ClipTokenizer, folder: Path) -> Clip:
     """Train until the recipe's last step, from where an earlier run stopped."""
     config = ClipConfig.from_json(recipe.clip_config())
-    fit = Fit("clip", Clip(config, rngs=nnx.Rngs(recipe.seed + 1)), recipe.clip, folder)
+    model = Clip(config, dtype=jnp.dtype(recipe.dtype), rngs=nnx.Rngs(recipe.seed + 1))
+    fit = Fit("clip", model, recipe.clip, folder)
     pixels = ClipPixels(side_px=config.image_size, mean=MEAN, std=STD)
 
     def batch(step: int) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def train(recipe: Recipe, data: Dataset, tokenizer: ClipTokenizer, folder: Path)
 def _loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     pictures = model.embed_pictures(batch["pixels"])
     texts = model.embed_text(batch["ids"], batch["mask"])
-    logits = model.logits(pictures, texts)
+    logits = model.logits(pictures, texts).astype(jnp.float32)
     # two scenes of a batch may have the same caption: both are right then
     wanted = batch["same"] / batch["same"].sum(-1, keepdims=True)
     loss = (_cross_entropy(logits, wanted) + _cross_entropy(logits.T, wanted)) / 2

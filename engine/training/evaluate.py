@@ -29,6 +29,7 @@ from engine.training.scenes import (
     Scene,
     canonical_caption,
     draw_scene,
+    held_out_counts,
     held_out_objects,
     held_out_scenes,
 )
@@ -53,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT)
     parser.add_argument("--scenes", type=int, default=200, help="how many held-out scenes")
+    parser.add_argument("--counts", type=int, default=50, help="how many scenes of equal things")
     parser.add_argument("--objects", type=int, default=100, help="how many objects")
     parser.add_argument(
         "--work", type=Path, default=Path("data/training"), help="where the objects' pictures are"
@@ -84,7 +86,10 @@ def main() -> None:
         pictures = draw_ranked(runner, map(canonical_caption, scenes), sampling)
         return list(zip(scenes, pictures, strict=True))
 
-    pictures = drawn(held_out_scenes(options.scenes, options.scenes_seed))
+    pictures = drawn(
+        held_out_scenes(options.scenes, options.scenes_seed)
+        + held_out_counts(options.counts, options.scenes_seed)
+    )
     objects = drawn(held_out_objects(options.scenes_seed)[: options.objects])
     sprites = load_sprites(options.work / "objects")
     print(evaluate(pictures, objects, sprites))
@@ -102,7 +107,7 @@ def main() -> None:
             false_alarms(runner, [one for _, some in (*pictures, *objects) for one in some], check)
         )
     if options.sheet:
-        shown = [*pictures[:18], *objects[:18]]
+        shown = [*pictures[:15], *pictures[options.scenes : options.scenes + 3], *objects[:18]]
         contact_sheet([(canonical_caption(s), best[0]) for s, best in shown]).save(options.sheet)
 
 

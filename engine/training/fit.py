@@ -1,4 +1,4 @@
-"""The training loop that all three models share: steps, losses written down, resumable."""
+"""The training loop that all models share: steps, losses and sheets written down, resumable."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import optax  # pyright: ignore[reportMissingTypeStubs]  # it has none
 from flax import nnx, serialization
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from engine.training.progress import loss_curve
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from PIL import Image
 
     from engine.training.recipe import Stage
 
@@ -22,25 +26,37 @@ if TYPE_CHECKING:
     Loss = Callable[[nnx.Module, Batch], tuple[jax.Array, dict[str, jax.Array]]]
 
 _SAVE_EVERY_S = 120.0
+_SHOW_EVERY_S = 600.0
 _REPORT_EVERY_STEPS = 50
 
 
 class Fit:
     """One model on its way from random to trained.
 
-    The state of the run lies in ``folder/<name>.state`` and is taken up again from there.
+    The state of the run lies in ``folder/<name>.state`` and is taken up again from there. What
+    was measured goes to ``<name>.losses.jsonl`` and ``.png``; ``show``, if given, draws the sheet
+    ``<name>.sheet.png`` now and then.
     """
 
-    def __init__(self, name: str, model: nnx.Module, stage: Stage, folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: nnx.Module,
+        stage: Stage,
+        folder: Path,
+        *,
+        show: Callable[[Any], Image.Image] | None = None,
+    ) -> None:
         self.name = name
         self.stage = stage
         self.step = 0
+        self._show = show
         self._path = folder / f"{name}.state"
         self._log_path = folder / f"{name}.losses.jsonl"
         self._graph, self._params = nnx.split(model)
         self._optimiser = _optimiser(stage)
         self._memory = self._optimiser.init(self._params)
-        self._saved_at = time.monotonic()
+        self._saved_at = self._shown_at = time.monotonic()
         self._mesh = jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,))
         self._load()
         self._spread()
@@ -69,6 +85,8 @@ class Fit:
         ``each`` is called after every step with what ``loss`` measured.
         """
         update = jax.jit(self._update_with(loss), donate_argnums=(0, 1))
+        if self.step >= until:
+            return
         started, first = time.monotonic(), self.step
         while self.step < until:
             self._params, self._memory, measured = update(
@@ -81,7 +99,10 @@ class Fit:
                 self._report(measured, (self.step - first) / (time.monotonic() - started))
             if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
                 self.save()
+            if time.monotonic() - self._shown_at > _SHOW_EVERY_S:
+                self._write_pictures()
         self.save()
+        self._write_pictures()
 
     def save(self) -> None:
         """Write the state of the run, so that it can be taken up again."""
@@ -94,6 +115,15 @@ class Fit:
         beside.write_bytes(serialization.to_bytes(whole))
         beside.replace(self._path)
         self._saved_at = time.monotonic()
+
+    def _write_pictures(self) -> None:
+        if self._show is not None:
+            self._show(self.model).save(self._log_path.with_name(f"{self.name}.sheet.png"))
+        if self._log_path.exists():
+            lines = map(json.loads, self._log_path.read_text(encoding="utf-8").splitlines())
+            steps, losses = zip(*((one["step"], one["loss"]) for one in lines), strict=True)
+            loss_curve(steps, losses).save(self._log_path.with_suffix(".png"))
+        self._shown_at = time.monotonic()
 
     def _load(self) -> None:
         if not self._path.exists():
@@ -121,6 +151,9 @@ class Fit:
         def scalar(params: Any, batch: Batch) -> Any:
             return loss(nnx.merge(self._graph, params), batch)
 
+        if self.stage.checkpoint_gradients:
+            scalar = jax.checkpoint(scalar, policy=_is_worth_keeping)  # pyright: ignore[reportPrivateImportUsage]  # JAX's public name
+
         def update(params: Any, memory: Any, batch: Batch) -> Any:
             (_, measured), gradients = jax.value_and_grad(scalar, has_aux=True)(params, batch)
             changes, memory = self._optimiser.update(gradients, memory, params)
@@ -135,6 +168,11 @@ class Fit:
         print(self.name, line, flush=True)
         with self._log_path.open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+
+
+def _is_worth_keeping(primitive: Any, *_: Any, **__: Any) -> bool:
+    """Keep what costs much to compute again; all else is computed twice and not kept."""
+    return primitive.name in {"conv_general_dilated", "dot_general"}
 
 
 def _optimiser(stage: Stage) -> optax.GradientTransformation:

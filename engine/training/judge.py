@@ -4,7 +4,8 @@ Independent of everything that draws or ranks: colours are compared in CIELAB, s
 with the generator's own renderings. It knows only the generator's world: colours of
 ``engine.training.colours``, things of ``engine.training.things`` and objects of
 ``engine.training.objects`` in front of plain or simple backgrounds. Of two things it looks at
-the upper and the lower, or the left and the right half of what stands out.
+the upper and the lower, or the left and the right half of what stands out; several of the same it
+takes apart where there is a gap.
 
 Every picture is uint8 [h, w, 3], of any size; it is measured at 64 by 64 pixels.
 """
@@ -57,6 +58,7 @@ _THING_DISTANCE = 14.0  # in CIELAB; 2 is just noticeable, the closest two colou
 _PART_FRACTION = 0.3  # of the largest part; smaller ones are stars, the moon, dirt
 _PRESENT_FRACTION = 0.12  # of the visible area, for a colour to count as present
 _FIGURE_PX = 28
+_GAP_PX = 4  # narrower than this, what is on both sides is one thing
 _COLOUR_UNIT = 40.0  # so far apart in CIELAB counts as much as not being there
 _LIGHTNESS_WEIGHT = 1.5  # of the inner shading against the outline
 _REFERENCE_SIZES = (Size.NORMAL, Size.SMALL)  # small corners are rounder
@@ -73,12 +75,14 @@ class Verdict:
         shape_is_right: The outline and shading are nearest to the thing asked for; of two
             things, each of them in its half.
         order_is_right: Of two things, the first is above, or left of, the second.
+        number_is_right: Of several of the same, there are as many as asked for.
     """
 
     background_is_right: bool
     colours_are_right: bool
     shape_is_right: bool
-    order_is_right: bool | None
+    order_is_right: bool | None = None
+    number_is_right: bool | None = None
 
     @property
     def is_right(self) -> bool:
@@ -88,6 +92,7 @@ class Verdict:
             and self.colours_are_right
             and self.shape_is_right
             and self.order_is_right is not False
+            and self.number_is_right is not False
         )
 
 
@@ -97,11 +102,12 @@ def judge(picture: PictureArray, scene: Scene) -> Verdict:
     background_is_right = figure.background == scene.background
     wanted = [item.colour for item in scene.items if item.colour]
     if scene.relation is None:
+        parts = figure.parts() if scene.count > 1 else [figure]
         return Verdict(
             background_is_right=background_is_right,
             colours_are_right=figure.main_colour() == wanted[0],
-            shape_is_right=figure.nearest_thing() == scene.items[0].thing,
-            order_is_right=None,
+            shape_is_right={part.nearest_thing() for part in parts} == {scene.items[0].thing},
+            number_is_right=len(parts) == scene.count if scene.count > 1 else None,
         )
     is_there = set(wanted) <= figure.colours_present()
     halves = figure.halves(scene.relation)
@@ -208,10 +214,14 @@ def evaluate(
         sprites: What the objects look like.
     """
     verdicts = [[judge(one, scene) for one in candidates] for scene, candidates in pictures]
-    alone = [
-        each for each, (scene, _) in zip(verdicts, pictures, strict=True) if not scene.relation
-    ]
-    pairs = [each for each, (scene, _) in zip(verdicts, pictures, strict=True) if scene.relation]
+    alone, several, pairs = (
+        [each for each, (scene, _) in zip(verdicts, pictures, strict=True) if kind(scene)]
+        for kind in (
+            lambda scene: len(scene.shown) == 1,
+            lambda scene: scene.count > 1,
+            lambda scene: scene.relation is not None,
+        )
+    )
     object_judge = ObjectJudge(sprites)
     guesses = [
         [object_judge.likeliest(one, scene.background) for one in candidates]
@@ -228,6 +238,11 @@ def evaluate(
             [[v.colours_are_right and v.shape_is_right for v in each] for each in pairs],
         ),
         _row("order of two", [[v.order_is_right for v in each] for each in pairs]),
+        _row("number of equal things", [[v.number_is_right for v in each] for each in several]),
+        _row(
+            "their colour and shape",
+            [[v.colours_are_right and v.shape_is_right for v in each] for each in several],
+        ),
         _row("everything", [[v.is_right for v in each] for each in verdicts]),
         _row(
             "object, first guess",
@@ -325,6 +340,15 @@ class _Figure:
             first[:, :middle] = True
         upper, lower = (_large_parts(self.mask & half) for half in (first, ~first))
         return dataclasses.replace(self, mask=upper), dataclasses.replace(self, mask=lower)
+
+    def parts(self) -> list[_Figure]:
+        """Return what stands out in parts that have a gap between them."""
+        image = Image.fromarray(self.mask.astype(np.uint8))
+        grown = np.asarray(image.filter(ImageFilter.MaxFilter(_GAP_PX + 1))) > 0
+        labels = np.where(self.mask, _connected(grown), 0)
+        return [
+            dataclasses.replace(self, mask=labels == label) for label in np.unique(labels) if label
+        ]
 
     def colouring(self) -> tuple[Numbers, Numbers]:
         """Return colours in CIELAB [28, 28, 3] and outline (0 to 1), centred, one size."""

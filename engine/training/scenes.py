@@ -13,6 +13,7 @@ their prompts test whether the model puts known words together in new ways. Held
 - one in ten (colour, thing, background) of the single things, among them the red circle
   on a blue background;
 - one in ten (object, background) of the objects alone, the default background excepted;
+- one in ten (number, colour, thing) of several of the same;
 - one in ten pairs of two things in their relation, among them the red cube on top of a
   blue sphere.
 
@@ -40,7 +41,7 @@ from engine.training.objects import NO_SPRITES, Object, load_sprites
 from engine.training.things import LOOKS, Pen, Thing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -52,10 +53,13 @@ STAR_RGB: Rgb = (236, 232, 250)
 CELLS = 8  # of a side; one image token each
 _SUPERSAMPLING = 3  # drawn three times as large, then averaged: smooth edges
 _HORIZON_CELL = 5  # from the top
-_SINGLE_FRACTION = 0.75  # of the scenes; the others show two things
+_SINGLE_FRACTION = 0.65  # of the scenes
+_COUNTED_FRACTION = 0.1  # of the scenes: several of the same; the others show two things
 _OBJECT_FRACTION = 0.5  # of the single things
+_BLACK_AND_WHITE_FRACTION = 0.08  # of the objects alone
 _PAIRED_OBJECT_FRACTION = 0.3  # of the things in pairs
 _HELD_OUT_ONE_IN = 10
+_HELD_OUT_SINGLE_FRACTION = 0.75  # of the scenes that the checkpoint is tested with
 
 
 class Size(StrEnum):
@@ -71,6 +75,13 @@ class Relation(StrEnum):
 
     ON_TOP_OF = "on top of"
     NEXT_TO = "next to"
+
+
+class Style(StrEnum):
+    """How a picture is coloured."""
+
+    COLOURFUL = "colourful"
+    BLACK_AND_WHITE = "black and white"
 
 
 class Landscape(StrEnum):
@@ -114,24 +125,36 @@ class Scene:
         items: One thing, or two in the order in which the caption names them.
         relation: How the first stands to the second; ``None`` for one thing.
         background: What is behind them.
-        size: Of a thing alone; two things are always of normal size.
+        size: Of a thing alone; where there are more, they are always of normal size.
+        count: How often one thing is shown, 1 to 4; two things are shown once each.
+        style: Black and white only for an object alone on white.
     """
 
     items: tuple[Item, ...]
     relation: Relation | None = None
     background: Background = Colour.WHITE
     size: Size = Size.NORMAL
+    count: int = 1
+    style: Style = Style.COLOURFUL
+
+    @property
+    def shown(self) -> tuple[Item, ...]:
+        """Every single thing in the picture."""
+        return self.items * self.count
 
 
 # --- drawing -------------------------------------------------------------------------
 
-_EXTENT_CELLS = {Size.SMALL: 4, Size.NORMAL: 6, Size.BIG: 8}
+# Some cells of the background stay free around everything: see engine.training.collage.
+_EXTENT_CELLS = {Size.SMALL: 4, Size.NORMAL: 6, Size.BIG: 7}
 _PAIR_EXTENT_CELLS = 4
+_COUNTED_EXTENT_CELLS = 3
+EXTENTS_CELLS = (3, 4, 6, 7)
 _FILL = 0.94  # of its cells; the rest is air around the thing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class Place:
     """The square of cells in which a thing stands, on its lower edge."""
 
     left: int
@@ -146,15 +169,24 @@ def draw_scene(
 
     ``sprites`` are only needed where the scene shows an object.
     """
+    return draw_at(places_of(scene, rng), scene, side_px, sprites)
+
+
+def draw_at(
+    places: Sequence[Place], scene: Scene, side_px: int, sprites: Sprites = NO_SPRITES
+) -> NDArray[np.uint8]:
+    """Return the picture of ``scene`` with its things at ``places``, as ``draw_scene`` does."""
     canvas_px = side_px * _SUPERSAMPLING
     image = Image.new("RGB", (canvas_px, canvas_px))
     _paint_background(ImageDraw.Draw(image), scene.background, canvas_px)
-    for item, place in zip(scene.items, _places(scene, rng), strict=True):
+    for item, place in zip(scene.shown, places, strict=True):
         _paint_item(image, item, place, sprites)
+    if scene.style is Style.BLACK_AND_WHITE:
+        image = image.convert("L").convert("RGB")
     return np.asarray(image.reduce(_SUPERSAMPLING))
 
 
-def _paint_item(image: Image.Image, item: Item, place: _Place, sprites: Sprites) -> None:
+def _paint_item(image: Image.Image, item: Item, place: Place, sprites: Sprites) -> None:
     cell_px = image.width / CELLS
     extent_px = place.extent * cell_px * _FILL
     width_px, height_px = extent_px, extent_px
@@ -201,7 +233,10 @@ def _paint_stars(pen: Pen, rgb: Rgb) -> None:
         pen.disc((column + 0.5) / CELLS, (row + 0.5) / CELLS, 0.011, rgb)
 
 
-def _places(scene: Scene, rng: random.Random) -> list[_Place]:
+def places_of(scene: Scene, rng: random.Random) -> list[Place]:
+    """Return where each of ``scene.shown`` stands."""
+    if scene.count > 1:
+        return _place_several(scene.count, rng)
     match scene.relation:
         case None:
             return [_place_alone(scene, rng)]
@@ -211,23 +246,34 @@ def _places(scene: Scene, rng: random.Random) -> list[_Place]:
             return _place_side_by_side(scene, rng)
 
 
-def _place_alone(scene: Scene, rng: random.Random) -> _Place:
+def _place_several(count: int, rng: random.Random) -> list[Place]:
+    """Two in a row, or a third above them, or a second row."""
+    near, far = 0, CELLS - _COUNTED_EXTENT_CELLS
+    corners = {
+        2: [(near, 3), (far, 3)],
+        3: [(rng.choice((2, 3)), near), (near, far), (far, far)],
+        4: [(near, near), (far, near), (near, far), (far, far)],
+    }[count]
+    return [Place(left=left, top=top, extent=_COUNTED_EXTENT_CELLS) for left, top in corners]
+
+
+def _place_alone(scene: Scene, rng: random.Random) -> Place:
     extent = _EXTENT_CELLS[scene.size]
     if scene.size is Size.BIG:
-        return _Place(left=0, top=0, extent=extent)
+        return Place(left=rng.randint(0, 1), top=rng.randint(0, 1), extent=extent)
     if scene.size is Size.NORMAL:
-        return _Place(left=rng.choice((0, 1, 1, 1, 2)), top=1, extent=extent)
+        return Place(left=rng.choice((0, 1, 1, 1, 2)), top=1, extent=extent)
     top = 3 if has_ground(scene.background) else rng.randint(1, 3)
-    return _Place(left=rng.randint(0, 4), top=top, extent=extent)
+    return Place(left=rng.randint(0, 4), top=top, extent=extent)
 
 
-def _place_stacked(scene: Scene, rng: random.Random) -> list[_Place]:
+def _place_stacked(scene: Scene, rng: random.Random) -> list[Place]:
     extent = _PAIR_EXTENT_CELLS
     left = rng.choice((1, 2, 2, 2, 3))
     air = CELLS - 2 * extent + _whole_cells_above(scene.items[1], extent)
     return [
-        _Place(left=left, top=air, extent=extent),
-        _Place(left=left, top=CELLS - extent, extent=extent),
+        Place(left=left, top=air, extent=extent),
+        Place(left=left, top=CELLS - extent, extent=extent),
     ]
 
 
@@ -239,9 +285,9 @@ def _whole_cells_above(item: Item, extent: int) -> int:
     return int(extent * (1 - look.height / max(look.width, look.height)))
 
 
-def _place_side_by_side(scene: Scene, rng: random.Random) -> list[_Place]:
+def _place_side_by_side(scene: Scene, rng: random.Random) -> list[Place]:
     top = 3 if has_ground(scene.background) else rng.choice((2, 3))
-    return [_Place(left=left, top=top, extent=_PAIR_EXTENT_CELLS) for left in (0, CELLS // 2)]
+    return [Place(left=left, top=top, extent=_PAIR_EXTENT_CELLS) for left in (0, CELLS // 2)]
 
 
 def has_ground(background: Background) -> bool:
@@ -268,7 +314,7 @@ def caption(scene: Scene, rng: random.Random) -> str:
     is_named = not is_needless or rng.random() < _NEEDLESSLY_NAMED_FRACTION
     word = rng.choices(tuple(_WORDINGS), weights=tuple(_WORDINGS.values()))[0]
     words = word(scene, rng, is_named)
-    if scene.relation is None and rng.random() < _COLOURLESS_FRACTION:
+    if scene.relation is None and scene.count == 1 and rng.random() < _COLOURLESS_FRACTION:
         noun = _noun(scene.items[0], Size.NORMAL)
         words = words.replace(with_article(noun), with_article(str(scene.items[0].thing)))
     return words.replace("gray", "grey") if rng.random() < _BRITISH_FRACTION else words
@@ -297,8 +343,32 @@ def with_article(noun: str) -> str:
 _WITHOUT_ARTICLE = {"cheese", "popcorn", "grapes", "corn", "broccoli", "fire", "scissors"}
 
 
+_NUMBERS = {2: "two", 3: "three", 4: "four"}
+_PLURALS = {
+    "fish": "fish", "sheep": "sheep", "snowman": "snowmen", "volcano": "volcanoes",
+    "butterfly": "butterflies", "strawberry": "strawberries", "trophy": "trophies",
+}  # fmt: skip
+_UNCOUNTED = _WITHOUT_ARTICLE | {"sun", "rainbow", "ice cream", "watermelon"}
+
+
+def plural(noun: str) -> str:
+    """Return ``noun`` for more than one."""
+    if noun in _PLURALS:
+        return _PLURALS[noun]
+    return f"{noun}es" if noun.endswith(("ch", "sh", "s", "x", "tomato")) else f"{noun}s"
+
+
+def _named(scene: Scene) -> list[str]:
+    """Return what a caption calls the things, with article or number."""
+    if scene.count > 1:
+        item = scene.items[0]
+        several = plural(item.thing)
+        return [" ".join(filter(None, (_NUMBERS[scene.count], item.colour, several)))]
+    return [with_article(_noun(item, scene.size)) for item in scene.items]
+
+
 def _subject(scene: Scene) -> str:
-    first, *others = [with_article(_noun(item, scene.size)) for item in scene.items]
+    first, *others = _named(scene)
     return " ".join([first, *(f"{scene.relation} {other}" for other in others)])
 
 
@@ -308,6 +378,8 @@ def _noun(item: Item, size: Size) -> str:
 
 
 def _with_background(subject: str, scene: Scene, *, is_named: bool) -> str:
+    if scene.style is Style.BLACK_AND_WHITE:
+        subject = f"{subject} in {scene.style}"
     if not is_named:
         return subject
     match scene.background:
@@ -323,12 +395,17 @@ def _plainly(scene: Scene, _rng: random.Random, is_named: bool) -> str:  # noqa:
 
 def _as_a_picture(scene: Scene, rng: random.Random, is_named: bool) -> str:  # noqa: FBT001 - as above
     """Say what it is: "a drawing of a red circle"."""
-    subject = with_article(f"{rng.choice(_KINDS_OF_PICTURE)} of {_subject(scene)}")
+    kind = rng.choice(_KINDS_OF_PICTURE)
+    if scene.style is Style.BLACK_AND_WHITE:
+        return with_article(f"{scene.style} {kind} of {_subject(scene)}")
+    subject = with_article(f"{kind} of {_subject(scene)}")
     return _with_background(subject, scene, is_named=is_named)
 
 
 def _in_short(scene: Scene, _rng: random.Random, is_named: bool) -> str:  # noqa: FBT001 - as above
     """Leave the articles out: "red circle on blue"."""
+    if scene.count > 1:
+        return _plainly(scene, _rng, is_named)
     subject = f" {scene.relation} ".join(_noun(item, scene.size) for item in scene.items)
     if is_named and isinstance(scene.background, Colour):
         return f"{subject} on {scene.background}"
@@ -337,7 +414,7 @@ def _in_short(scene: Scene, _rng: random.Random, is_named: bool) -> str:  # noqa
 
 def _in_other_words(scene: Scene, rng: random.Random, is_named: bool) -> str:  # noqa: FBT001 - as above
     """Take another preposition, or begin with the background."""
-    first, *others = [with_article(_noun(item, scene.size)) for item in scene.items]
+    first, *others = _named(scene)
     match scene.relation:
         case None:
             subject = first
@@ -358,7 +435,10 @@ _WORDINGS = {_plainly: 68, _as_a_picture: 12, _in_short: 11, _in_other_words: 9}
 
 def random_scene(rng: random.Random) -> Scene:
     """Return a scene to train on; never one that is held out."""
-    draw = _random_single if rng.random() < _SINGLE_FRACTION else _random_pair
+    (draw,) = rng.choices(
+        (_random_single, _random_several, _random_pair),
+        weights=(_SINGLE_FRACTION, _COUNTED_FRACTION, 1 - _SINGLE_FRACTION - _COUNTED_FRACTION),
+    )
     scene = draw(rng)
     while is_held_out(scene):
         scene = draw(rng)
@@ -370,11 +450,22 @@ def held_out_scenes(count: int, seed: int) -> list[Scene]:
     rng = random.Random(seed)
     scenes: list[Scene] = []
     while len(scenes) < count:
-        draw = _random_single if rng.random() < _SINGLE_FRACTION else _random_pair
+        draw = _random_single if rng.random() < _HELD_OUT_SINGLE_FRACTION else _random_pair
         scene = draw(rng)
         while not (is_held_out(scene) and _has_only_things(scene)):
             scene = draw(rng)
         scenes.append(scene)
+    return scenes
+
+
+def held_out_counts(count: int, seed: int) -> list[Scene]:
+    """Return ``count`` scenes of two to four equal coloured things that training never shows."""
+    rng = random.Random(seed)
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        scene = _random_several(rng)
+        if is_held_out(scene) and _has_only_things(scene):
+            scenes.append(scene)
     return scenes
 
 
@@ -399,7 +490,10 @@ def is_held_out(scene: Scene) -> bool:
     if any(item.colour and _is_chosen("item", item.colour, item.thing) for item in scene.items):
         return True
     if scene.relation is None:
-        return _is_single_held_out(scene.items[0], scene.background)
+        item = scene.items[0]
+        return _is_single_held_out(item, scene.background) or (
+            scene.count > 1 and _is_chosen("several", _NUMBERS[scene.count], *_words(item))
+        )
     first, second = scene.items
     words = (
         str(first.colour), first.thing, scene.relation, str(second.colour), second.thing
@@ -425,6 +519,10 @@ def _is_single_held_out(item: Item, background: Background) -> bool:
     )
 
 
+def _words(item: Item) -> tuple[str, ...]:
+    return (item.colour, item.thing) if item.colour else (item.thing,)
+
+
 def _is_chosen(*words: str) -> bool:
     """Whether a stable hash picks ``words``, as it does one time in ten."""
     digest = hashlib.sha256("/".join(words).encode()).digest()
@@ -434,10 +532,20 @@ def _is_chosen(*words: str) -> bool:
 def _random_single(rng: random.Random) -> Scene:
     if rng.random() < _OBJECT_FRACTION:
         item, weights = Item(thing=rng.choice(_OBJECTS)), (1, 9, 0)
+        if rng.random() < _BLACK_AND_WHITE_FRACTION:
+            return Scene(items=(item,), style=Style.BLACK_AND_WHITE)
     else:
         item, weights = Item(colour=rng.choice(_COLOURS), thing=rng.choice(_THINGS)), (2, 6, 2)
     size = rng.choices(tuple(Size), weights=weights)[0]
     return Scene(items=(item,), background=_random_background((item,), rng), size=size)
+
+
+def _random_several(rng: random.Random) -> Scene:
+    item = _random_paired_item(rng.choice(_COLOURS), rng)
+    while item.thing in _UNCOUNTED:
+        item = _random_paired_item(rng.choice(_COLOURS), rng)
+    background = _random_background((item,), rng)
+    return Scene(items=(item,), background=background, count=rng.choice(tuple(_NUMBERS)))
 
 
 def _random_pair(rng: random.Random) -> Scene:

@@ -1,17 +1,23 @@
-"""Trains the VQGAN: first as a plain autoencoder, then with its codebook.
+"""Trains the VQGAN: first as a plain autoencoder, then with its codebook, then its decoder alone.
 
-The codebook starts at the centres that k-means finds in the plain autoencoder's latents
-and is then learned with the straight-through estimator; entries that nothing chooses any
-more are moved to where latents are. Most steps see a square of each picture only, which a
-network of convolutions learns from as well; the last ones see whole pictures.
+Every entry of the codebook is one of a few shapes followed by one of fewer colours, so a code
+says both, one apart from the other (a product quantiser). What each half means is a matter of
+what the decoder has to make of it: besides plain pictures it gets collages, whose codes come
+from several pictures (see ``engine.training.collage``).
+
+The halves start at the centres that k-means finds in the plain autoencoder's latents and are
+then learned with the straight-through estimator; those that nothing chooses any more are moved
+to where latents are. The first steps see a square of each picture only, which a network of
+convolutions learns from as well; the decoder's own steps see whole pictures.
 
 Source: van den Oord et al. 2017, "Neural Discrete Representation Learning", equation 3
-(straight-through gradient, codebook and commitment terms, beta 0.25); Esser et al. 2021.
+(straight-through gradient, codebook and commitment terms, beta 0.25); Esser et al. 2021;
+Jégou et al. 2011, "Product Quantization for Nearest Neighbor Search" (the halves).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,54 +25,191 @@ import numpy as np
 from flax import nnx
 
 from engine.models.vqgan import AttentionBlock, ResnetBlock, Vqgan, VqganConfig
+from engine.training.collage import (
+    BACKGROUND,
+    OWN_COLOURS,
+    Collages,
+    empty_pictures,
+    flat_pictures,
+)
+from engine.training.dataset import sample
 from engine.training.fit import Fit
+from engine.training.progress import rows_of_pictures
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Int
     from numpy.typing import NDArray
+    from PIL import Image
 
     from engine.training.dataset import Dataset
+    from engine.training.objects import Sprites
     from engine.training.recipe import Recipe
 
 _COMMITMENT = 0.25
 _EDGES = 0.5
 _REVIVE_EVERY_STEPS = 200
-_PICTURES_FOR_CODEBOOK = 2_000
+_PICTURES_FOR_CODEBOOK = 1_500
 _NEARLY_EQUAL = 0.1  # of the standard deviation of all latents
+_CROP_TRIES = 3
+_SHOWN = 16  # pictures on a sheet
 
 
-def train(recipe: Recipe, data: Dataset, folder: Path) -> Vqgan:
-    """Train until the recipe's last step, from where an earlier run stopped."""
+class Halves(NamedTuple):
+    """What belongs to the two halves of a code."""
+
+    shape: Any
+    colour: Any
+
+
+class SplitVqgan(nnx.Module):
+    """A VQGAN whose codebook is made of two."""
+
+    def __init__(self, vqgan: Vqgan, recipe: Recipe) -> None:
+        shape_dim = vqgan.config.embed_dim - recipe.colour_dim
+        self.vqgan = vqgan
+        self.shapes = nnx.Param(jnp.zeros((recipe.shape_count, shape_dim)))
+        self.colours = nnx.Param(jnp.zeros((recipe.colour_count, recipe.colour_dim)))
+
+    def halves(self, latents: Float[Array, "... C"]) -> Halves:
+        """The two halves of latents, in float32."""
+        latents = latents.astype(jnp.float32)
+        width = self.shapes.shape[-1]
+        return Halves(latents[..., :width], latents[..., width:])
+
+    def codes(self, latents: Halves) -> Halves:
+        """The nearest entry for each half."""
+        return Halves(*map(_nearest_entry, latents, (self.shapes[...], self.colours[...])))
+
+    def entries(self, codes: Halves) -> Halves:
+        """What the codebooks hold."""
+        return Halves(self.shapes[...][codes.shape], self.colours[...][codes.colour])
+
+    def joined(self) -> Vqgan:
+        """The VQGAN with all pairs of entries as its codebook, in the order of the shapes."""
+        shapes, colours = self.shapes[...], self.colours[...]
+        pairs = [jnp.repeat(shapes, len(colours), axis=0), jnp.tile(colours, (len(shapes), 1))]
+        self.vqgan.codebook.embedding[...] = jnp.concatenate(pairs, axis=1)
+        return self.vqgan
+
+
+def _nearest_entry(latents: Any, entries: Any) -> Any:
+    distance = (entries**2).sum(-1) - 2 * latents @ entries.T  # up to a term per latent
+    return distance.argmin(-1)
+
+
+def train(recipe: Recipe, data: Dataset, sprites: Sprites, folder: Path) -> tuple[Vqgan, Collages]:
+    """Train until the recipe's last step, from where an earlier run stopped.
+
+    Returns the model and the codes that it gives to the parts of scenes.
+    """
     config = VqganConfig.from_json(recipe.vqgan_config())
-    fit = Fit("vqgan", _fresh(config, recipe.seed), recipe.vqgan, folder)
+    split = SplitVqgan(_fresh(config, recipe), recipe)
+    some = data.pictures(np.arange(_SHOWN))
+    fit = Fit("vqgan", split, recipe.vqgan, folder, show=lambda one: _reconstructions(one, some))
+    flats = flat_pictures(config.downscale)
+    empty = empty_pictures(recipe.side_px).astype(np.float32) / 255
 
     def batch(step: int) -> dict[str, Any]:
         rng = np.random.default_rng((recipe.seed, 1, step))
-        if step < recipe.vqgan.step_count - recipe.whole_picture_steps:
-            pictures = data.pictures(data.batch_indices(recipe.vqgan.batch_size, rng))
-            return {"pixels": crops(pictures, recipe.crop_px, config.downscale, rng)}
-        return {"pixels": data.pictures(data.batch_indices(recipe.vqgan.batch_size // 2, rng))}
+        indices = data.batch_indices(recipe.vqgan.batch_size, rng)
+        return _cropped(data, indices, empty, recipe.crop_px, rng)
 
     if fit.step < recipe.autoencoder_steps:
-        fit.run(_plain_loss, batch, until=recipe.autoencoder_steps)
-        fit.replace(_with_codebook_from_latents(fit.model, data, recipe.seed))
+        fit.run(_plain_loss(flats), batch, until=recipe.autoencoder_steps)
+        fit.replace(_with_codebooks_from_latents(fit.model, data, flats, recipe.seed))
         fit.save()
-    usage = _Usage(config.n_embed, recipe.seed)
-    fit.run(_quantised_loss, batch, until=recipe.vqgan.step_count, each=usage.after_step)
-    return fit.model
+    usage = _Usage(recipe.shape_count, recipe.seed)
+    fit.run(_quantised_loss(flats), batch, until=recipe.vqgan.step_count, each=usage.after_step)
+    split = fit.model
+    colour_codes = np.asarray(split.codes(_flat_latents(split, flats)).colour).tolist()
+    collages = Collages.of(split.joined(), colour_codes, recipe.colour_count, sprites)
+    return _with_trained_decoder(split.joined(), recipe, data, collages, folder), collages
 
 
-def _fresh(config: VqganConfig, seed: int) -> Vqgan:
+# --- the decoder alone -----------------------------------------------------------------
+
+
+class _Drawer(nnx.Module):
+    """What turns entries of the codebook into a picture."""
+
+    def __init__(self, vqgan: Vqgan) -> None:
+        self.post_quant_conv = vqgan.post_quant_conv
+        self.decoder = vqgan.decoder
+
+    def __call__(self, entries: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
+        return self.decoder(self.post_quant_conv(entries))
+
+
+def _with_trained_decoder(
+    model: Vqgan, recipe: Recipe, data: Dataset, collages: Collages, folder: Path
+) -> Vqgan:
+    """Train the decoder on whole pictures from the codes they will have, half of them collages."""
+    count = min(recipe.decoder_scene_count, len(data.captions))
+    plain = _encoded(model, data, count)
+    composed = np.stack(
+        [
+            collages.codes(one.scene, one.places)
+            for one in (sample(recipe.seed, i) for i in range(count))
+        ]
+    )
+    codebook = np.asarray(model.codebook.embedding[...])
+    side = recipe.side_px // model.config.downscale
+    some = codebook[composed[:_SHOWN]].reshape(-1, side, side, codebook.shape[-1])
+    wanted = data.pictures(np.arange(len(some)))
+    fit = Fit(
+        "decoder",
+        _Drawer(model),
+        recipe.decoder,
+        folder,
+        show=lambda drawer: rows_of_pictures(wanted, np.asarray(drawer(some))),
+    )
+
+    def batch(step: int) -> dict[str, Any]:
+        rng = np.random.default_rng((recipe.seed, 6, step))
+        indices = rng.integers(0, count, recipe.decoder.batch_size)
+        codes = np.where(rng.random(len(indices))[:, None] < 0.5, plain[indices], composed[indices])  # noqa: PLR2004 - half
+        entries = codebook[codes].reshape(len(indices), side, side, -1)
+        return {"entries": entries, "pixels": data.pictures(indices)}
+
+    def loss(drawer: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        wanted, got = batch["pixels"], drawer(batch["entries"]).astype(jnp.float32)
+        value = reconstruction_loss(wanted, got)
+        return value, {"loss": value, "psnr": _psnr(wanted, got)}
+
+    fit.run(loss, batch, until=recipe.decoder.step_count)
+    drawer = fit.model
+    model.post_quant_conv, model.decoder = drawer.post_quant_conv, drawer.decoder
+    return model
+
+
+def _reconstructions(split: SplitVqgan, pictures: NDArray[np.float32]) -> Image.Image:
+    """Pictures, what is left of them in the latents, and in the codes."""
+    latents = split.vqgan.latents(pictures)
+    entries = jnp.concatenate(split.entries(split.codes(split.halves(latents))), axis=-1)
+    drawn = [np.asarray(split.vqgan.decode_latents(one)) for one in (latents, entries)]
+    return rows_of_pictures(pictures, *drawn)
+
+
+def _encoded(model: Vqgan, data: Dataset, count: int) -> NDArray[np.int16]:
+    encode = nnx.jit(lambda m, x: m.encode(x))
+    groups = np.array_split(np.arange(count), -(-count // 50))
+    return np.concatenate([np.asarray(encode(model, data.pictures(g)), np.int16) for g in groups])
+
+
+# --- both halves, from squares of pictures ---------------------------------------------
+
+
+def _fresh(config: VqganConfig, recipe: Recipe) -> Vqgan:
     """A new model whose residual branches add nothing yet.
 
     It starts as a chain of plain convolutions, which learns colours in a few hundred steps.
 
     Source: Zhang et al. 2019, "Fixup Initialization" (zero for the last layer of a branch).
     """
-    model = Vqgan(config, rngs=nnx.Rngs(seed))
+    model = Vqgan(config, dtype=jnp.dtype(recipe.dtype), rngs=nnx.Rngs(recipe.seed))
     for _, module in nnx.iter_modules(model):
         if isinstance(module, ResnetBlock):
             _silence(module.conv2)
@@ -79,24 +222,56 @@ def _silence(layer: nnx.Conv) -> None:
     layer.kernel[...] = jnp.zeros_like(layer.kernel[...])
 
 
-def crops(
-    pictures: Float[np.ndarray, "B H W 3"], side_px: int, step_px: int, rng: np.random.Generator
-) -> Float[np.ndarray, "B side_px side_px 3"]:
-    """A square of each picture: the livelier of two, since much of a picture is background."""
-    return np.stack(
-        [
-            max((_crop(picture, side_px, step_px, rng) for _ in range(2)), key=np.std)
-            for picture in pictures
-        ]
+def _cropped(
+    data: Dataset,
+    indices: NDArray[np.int64],
+    empty: NDArray[np.float32],
+    crop_px: int,
+    rng: np.random.Generator,
+) -> dict[str, Any]:
+    """A square of each picture, of its parts, and of its background alone."""
+    cell_px = data.pixels.shape[1] // data.paints.shape[1]
+    cells = crop_px // cell_px
+    squares: list[NDArray[np.float32]] = []
+    paints: list[NDArray[np.int8]] = []
+    for i in indices:
+        top, left = lively_square(data.paints[i], cells, rng)
+        rows = slice(top * cell_px, top * cell_px + crop_px)
+        columns = slice(left * cell_px, left * cell_px + crop_px)
+        three = [data.pixels[i], data.parts[i]]
+        whole = np.stack([one[rows, columns] for one in three]).astype(np.float32) / 255
+        behind = empty[data.backgrounds[i]][rows, columns]
+        squares.append(np.concatenate([whole, behind[None]]))
+        paints.append(data.paints[i, top : top + cells, left : left + cells].reshape(-1))
+    return {"squares": np.stack(squares), "paints": np.stack(paints).astype(np.int32)}
+
+
+def lively_square(
+    paints: NDArray[np.int8], cells: int, rng: np.random.Generator
+) -> tuple[int, int]:
+    """Top and left of a square of ``cells`` that shows both things and background, if one does."""
+    tries = [
+        (int(top), int(left))
+        for top, left in rng.integers(0, len(paints) - cells + 1, (_CROP_TRIES, 2))
+    ]
+
+    def liveliness(corner: tuple[int, int]) -> int:
+        top, left = corner
+        behind = int((paints[top : top + cells, left : left + cells] == BACKGROUND).sum())
+        return min(behind, cells**2 - behind)
+
+    return max(tries, key=liveliness)
+
+
+def composed(paints: Int[Array, "B S"], parts: Halves, empty: Halves, flats: Halves) -> Halves:
+    """The halves of collages: whose they are, ``paints`` says for each cell."""
+    is_behind = (paints == BACKGROUND)[..., None]
+    has_own_colours = (paints == OWN_COLOURS)[..., None]
+    of_its_colour = flats.colour[jnp.maximum(paints, 0)]
+    colour = jnp.where(has_own_colours, parts.colour, of_its_colour)
+    return Halves(
+        jnp.where(is_behind, empty.shape, parts.shape), jnp.where(is_behind, empty.colour, colour)
     )
-
-
-def _crop(
-    picture: Float[np.ndarray, "H W 3"], side_px: int, step_px: int, rng: np.random.Generator
-) -> Float[np.ndarray, "side_px side_px 3"]:
-    places = (len(picture) - side_px) // step_px + 1
-    top, left = rng.integers(0, places, 2) * step_px
-    return picture[top : top + side_px, left : left + side_px]
 
 
 def reconstruction_loss(
@@ -108,26 +283,68 @@ def reconstruction_loss(
     return jnp.abs(error).mean() + jnp.mean(error**2) + _EDGES * edges
 
 
-def _plain_loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    wanted = batch["pixels"]
-    got = model.decode_latents(model.latents(wanted))
-    loss = reconstruction_loss(wanted, got)
-    return loss, {"loss": loss, "psnr": _psnr(wanted, got)}
+def _flat_latents(split: Any, flats: NDArray[np.float32]) -> Halves:
+    """The halves of each colour: the mean of a small flat picture's."""
+    return split.halves(split.vqgan.latents(jnp.asarray(flats)).mean(axis=1))
 
 
-def _quantised_loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    wanted = batch["pixels"]
-    latents = model.latents(wanted)
+def _latents(split: Any, batch: Mapping[str, Any]) -> Halves:
+    """The halves of the pictures, their parts and their backgrounds: [B, 3, S, ...]."""
+    squares = batch["squares"]
+    latents = split.vqgan.latents(squares.reshape(-1, *squares.shape[2:]))
+    return split.halves(latents.reshape(*squares.shape[:2], *latents.shape[1:]))
+
+
+def _drawn_loss(
+    split: Any, batch: Mapping[str, Any], halves: Halves, flats: Halves
+) -> tuple[Any, dict[str, Any]]:
+    """How far pictures from their own halves, and collages, are from what they should be."""
+    wanted = batch["squares"][:, 0]
+    plain, parts, empty = (Halves(*(half[:, i] for half in halves)) for i in range(3))
+    collage = composed(batch["paints"], parts, empty, flats)
+    both = [jnp.concatenate(pair, axis=-1) for pair in (plain, collage)]
+    got = split.vqgan.decode_latents(jnp.concatenate(both)).astype(jnp.float32)
+    got_plain, got_collage = jnp.split(got, 2)
+    # a collage without any background cannot know what is behind
+    tells_all = jnp.any(batch["paints"] == BACKGROUND, axis=-1)[:, None, None, None]
+    got_collage = jnp.where(tells_all, got_collage, wanted)
+    loss = (reconstruction_loss(wanted, got_plain) + reconstruction_loss(wanted, got_collage)) / 2
+    measured = {"psnr": _psnr(wanted, got_plain), "collage_psnr": _psnr(wanted, got_collage)}
+    return loss, {"picture": loss} | measured
+
+
+def _plain_loss(flats: NDArray[np.float32]) -> Any:
+    def loss(split: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return _drawn_loss(split, batch, _latents(split, batch), _flat_latents(split, flats))
+
+    return loss
+
+
+def _quantised_loss(flats: NDArray[np.float32]) -> Any:
     fixed = jax.lax.stop_gradient
-    codes = model.nearest_codes(fixed(latents))
-    chosen = model.codebook(codes)
-    got = model.decode_latents(latents + fixed(chosen - latents))  # straight through
-    picture = reconstruction_loss(wanted, got)
-    codebook = jnp.mean((chosen - fixed(latents)) ** 2)
-    commitment = jnp.mean((latents - fixed(chosen)) ** 2)
-    loss = picture + codebook + _COMMITMENT * commitment
-    measured = {"loss": loss, "picture": picture, "psnr": _psnr(wanted, got), "drift": commitment}
-    return loss, measured | {"codes": codes, "latents": latents}
+
+    def loss(split: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        latents, flat_latents = _latents(split, batch), _flat_latents(split, flats)
+        codes, flat_codes = split.codes(fixed(latents)), split.codes(fixed(flat_latents))
+        chosen, flat_chosen = split.entries(codes), split.entries(flat_codes)
+
+        def straight_through(latents: Halves, chosen: Halves) -> Halves:
+            return Halves(*(z + fixed(c - z) for z, c in zip(latents, chosen, strict=True)))
+
+        picture, measured = _drawn_loss(
+            split,
+            batch,
+            straight_through(latents, chosen),
+            straight_through(flat_latents, flat_chosen),
+        )
+        pairs = [*zip(latents, chosen, strict=True), (flat_latents.colour, flat_chosen.colour)]
+        codebook = sum(jnp.mean((c - fixed(z)) ** 2) for z, c in pairs)
+        commitment = sum(jnp.mean((z - fixed(c)) ** 2) for z, c in pairs)
+        value = picture + codebook + _COMMITMENT * commitment
+        measured |= {"loss": value, "drift": commitment}
+        return value, measured | {"codes": codes.shape, "latents": latents.shape}
+
+    return loss
 
 
 def _psnr(wanted: Any, got: Any) -> Any:
@@ -136,43 +353,57 @@ def _psnr(wanted: Any, got: Any) -> Any:
 
 
 class _Usage:
-    """Notices codebook entries that nothing chooses and moves them to recent latents."""
+    """Notices shapes that nothing chooses and moves them to recent latents.
 
-    def __init__(self, code_count: int, seed: int) -> None:
-        self._counts = np.zeros(code_count, np.int64)
+    There is no need to for the colours: their entries start at the flat pictures', which are
+    looked at in every step.
+    """
+
+    def __init__(self, shape_count: int, seed: int) -> None:
+        self._counts = np.zeros(shape_count, np.int64)
         self._rng = np.random.default_rng((seed, 3))
 
     def after_step(self, fit: Fit, measured: dict[str, Any]) -> None:
-        self._counts += np.bincount(
-            np.asarray(measured["codes"]).ravel(), minlength=self._counts.size
-        )
+        codes = np.asarray(measured["codes"]).ravel()
+        self._counts += np.bincount(codes, minlength=self._counts.size)
         is_late = fit.step > 0.8 * fit.stage.step_count  # let the codebook settle
         if fit.step % _REVIVE_EVERY_STEPS or is_late:
             return
         unused = np.flatnonzero(self._counts == 0)
-        print(f"vqgan: {self._counts.size - unused.size} of {self._counts.size} codes in use")
+        print(f"vqgan: {self._counts.size - unused.size} of {self._counts.size} shapes in use")
         if unused.size:
             latents = np.asarray(measured["latents"])
             latents = latents.reshape(-1, latents.shape[-1])
-            fit.replace(_with_entries(fit.model, unused, self._rng.choice(latents, unused.size)))
+            split = fit.model
+            fresh = self._rng.choice(latents, unused.size)
+            split.shapes[...] = split.shapes[...].at[unused].set(fresh)
+            fit.replace(split)
         self._counts[:] = 0
 
 
-def _with_entries(model: Vqgan, which: NDArray[Any], entries: NDArray[Any]) -> Vqgan:
-    codebook = model.codebook.embedding
-    codebook[...] = codebook[...].at[which].set(entries)
-    return model
-
-
-def _with_codebook_from_latents(model: Vqgan, data: Dataset, seed: int) -> Vqgan:
+def _with_codebooks_from_latents(
+    split: SplitVqgan, data: Dataset, flats: NDArray[np.float32], seed: int
+) -> SplitVqgan:
+    """Start both codebooks at centres of latents; the colours at those of the flat pictures."""
     rng = np.random.default_rng((seed, 2))
-    latents_of = nnx.jit(lambda m, x: m.latents(x))
-    groups = data.batch_indices(_PICTURES_FOR_CODEBOOK, rng).reshape(-1, 25)
-    latents = np.concatenate(
-        [np.asarray(latents_of(model, data.pictures(some))) for some in groups]
-    ).reshape(-1, model.config.embed_dim)
-    centres = k_means(distinct(latents), model.config.n_embed, rng)
-    return _with_entries(model, np.arange(len(centres)), centres)
+    latents_of = nnx.jit(lambda m, x: m.halves(m.vqgan.latents(x)))
+    groups = np.array_split(
+        data.batch_indices(_PICTURES_FOR_CODEBOOK, rng), _PICTURES_FOR_CODEBOOK // 50
+    )
+    found = [
+        latents_of(split, pictures[some].astype(np.float32) / 255)
+        for some in groups
+        for pictures in (data.pixels, data.parts)
+    ]
+    shapes, colours = (
+        distinct(np.concatenate([np.asarray(one).reshape(-1, one.shape[-1]) for one in half]))
+        for half in zip(*found, strict=True)
+    )
+    flat = np.asarray(_flat_latents(split, flats).colour)
+    others = split.colours.shape[0] - len(flat)
+    split.shapes[...] = jnp.asarray(k_means(shapes, split.shapes.shape[0], rng))
+    split.colours[...] = jnp.concatenate([flat, k_means(colours, others, rng)])
+    return split
 
 
 def distinct(points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -205,15 +436,3 @@ def _nearest(centres: NDArray[np.float32], points: NDArray[np.float32]) -> NDArr
 
 def _blocks(points: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     return np.array_split(points, len(points) // 4096 + 1)
-
-
-def encode_all(model: Vqgan, data: Dataset, path: Path) -> NDArray[np.int16]:
-    """Codes int16 [N, S] of every picture, kept at ``path``."""
-    if not path.exists():
-        encode = nnx.jit(lambda m, x: m.encode(x))
-        starts = range(0, len(data.captions), 50)
-        parts = [
-            np.asarray(encode(model, data.pictures(np.arange(i, i + 50))), np.int16) for i in starts
-        ]
-        np.save(path, np.concatenate(parts))
-    return np.load(path)

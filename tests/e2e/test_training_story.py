@@ -32,6 +32,7 @@ def test_training_from_nothing_ends_in_a_checkpoint_that_draws(tmp_path: Path) -
 
     assert [line for line in told if "taken up" in line] == [
         "vqgan: taken up again at step 4",
+        "decoder: taken up again at step 4",
         "clip: taken up again at step 4",
         "dalle_bart: taken up again at step 4",
     ]

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.training.dataset import Dataset, dataset
+from engine.training.collage import BACKGROUND, BACKGROUNDS
+from engine.training.dataset import Dataset, dataset, sample
 from engine.training.recipe import Recipe
 from engine.training.scenes import canonical_caption, held_out_scenes
 from tests.support.sprites import write_stand_ins
@@ -68,3 +69,27 @@ def test_pictures_are_numbers_from_0_to_1(tmp_path: Path) -> None:
     assert pictures.dtype == np.float32
     assert 0.0 <= pictures.min() < pictures.max() <= 1.0
     np.testing.assert_array_equal(np.round(pictures * 255), data.pixels[:100])
+
+
+def test_what_paints_a_cell_says_where_pictures_differ_from_their_background(
+    tmp_path: Path,
+) -> None:
+    data = made(tmp_path / "data")
+    cells = data.parts.astype(int).reshape(120, 8, 8, 8, 8, 3)  # which are on white
+
+    change = np.abs(cells - cells.max()).max((2, 4, 5))
+
+    is_behind = data.paints == BACKGROUND
+    assert change[is_behind].max() < 30  # a trace of a soft edge
+    assert is_behind.any((1, 2)).all()
+    assert not is_behind.all((1, 2)).any()
+
+
+def test_a_sample_is_the_scene_of_its_number(tmp_path: Path) -> None:
+    data = made(tmp_path / "data")
+
+    samples = [sample(RECIPE.seed, i, RECIPE.captions_per_scene) for i in range(120)]
+
+    assert [one.captions for one in samples] == data.captions
+    assert [BACKGROUNDS.index(one.scene.background) for one in samples] == data.backgrounds.tolist()
+    assert sample(RECIPE.seed, 5).places == samples[5].places

@@ -123,6 +123,21 @@ def two(relation: Relation, colours: tuple[Colour, ...], things: tuple[Thing, ..
     return Scene(items=items, relation=relation)
 
 
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("thing", [Thing.STAR, Thing.BOAT, Thing.FLOWER, Thing.CUP])
+def test_several_of_the_same_are_counted(count: int, thing: Thing) -> None:
+    scene = several(count, thing)
+
+    assert judge(soft_and_noisy(scene, 1), scene).is_right
+    assert not judge(soft_and_noisy(several(5 - count, thing), 1), scene).number_is_right
+
+
+def several(count: int, thing: Thing) -> Scene:
+    return Scene(
+        items=(Item(colour=Colour.RED, thing=thing),), background=Landscape.SNOW, count=count
+    )
+
+
 @pytest.mark.parametrize("background", [Colour.BLUE, Landscape.BEACH])
 def test_an_object_is_told_from_the_others(background: Background) -> None:
     judge_of_objects = ObjectJudge(SPRITES)

@@ -2,14 +2,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from engine.training.vqgan import crops, distinct, k_means, reconstruction_loss
+from engine.models.vqgan import Vqgan, VqganConfig
+from engine.training.collage import BACKGROUND, OWN_COLOURS
+from engine.training.recipe import Recipe
+from engine.training.vqgan import (
+    Halves,
+    SplitVqgan,
+    composed,
+    distinct,
+    k_means,
+    lively_square,
+    reconstruction_loss,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+TINY = VqganConfig.from_json(Recipe().vqgan_config() | {"n_embed": 12, "embed_dim": 8})
 
 
 def clusters(rng: np.random.Generator) -> NDArray[np.float32]:
@@ -58,16 +74,50 @@ def test_points_that_nearly_repeat_one_another_count_once() -> None:
     np.testing.assert_array_equal(distinct(points), points[[0, 1, 4]])
 
 
-def test_a_crop_lies_on_the_grid_and_is_the_livelier_of_two() -> None:
-    pictures = np.zeros((200, 16, 16, 3), np.float32)
-    pictures[:, 8:, 8:] = np.random.default_rng(1).random((8, 8, 3))  # one lively quarter
+def test_a_lively_square_shows_things_and_background() -> None:
+    paints = np.full((8, 8), BACKGROUND, np.int8)
+    paints[4:, 4:] = 3
+    rng = np.random.default_rng(0)
 
-    got = crops(pictures, 8, 8, np.random.default_rng(0))
+    squares = [
+        paints[top : top + 4, left : left + 4]
+        for top, left in (lively_square(paints, 4, rng) for _ in range(200))
+    ]
 
-    lively = [bool(one.any()) for one in got]
-    assert got.shape == (200, 8, 8, 3)
-    assert all(np.array_equal(one, pictures[0, 8:, 8:]) for one in got[lively])
-    assert 60 <= sum(lively) <= 115  # 1 - (3/4)^2 of them; a single try would be 50
+    assert {square.shape for square in squares} == {(4, 4)}
+    shows_both = [len(np.unique(square)) == 2 for square in squares]
+    assert sum(shows_both) >= 150  # of the 25 places 15 do, so of three tries nearly always one
+
+
+def test_a_collage_takes_each_half_from_whose_it_is() -> None:
+    paints = jnp.asarray([[BACKGROUND, OWN_COLOURS, 1]])
+    parts, empty = (Halves(one, one + 100) for one in numbered(10, 20))
+    flats = Halves(jnp.zeros((2, 1)), jnp.asarray([[7.0], [8.0]]))
+
+    got = composed(paints, parts, empty, flats)
+
+    assert got.shape.ravel().tolist() == [20, 11, 12]
+    assert got.colour.ravel().tolist() == [120, 111, 8]
+
+
+def numbered(*starts: int) -> list[jax.Array]:
+    """Latents [1, 3, 1] that say where they come from."""
+    return [jnp.arange(start, start + 3.0).reshape(1, 3, 1) for start in starts]
+
+
+def test_the_joined_codebook_has_every_pair_and_finds_the_same_codes() -> None:
+    recipe = Recipe(shape_count=4, colour_count=3, colour_dim=2)
+    split = SplitVqgan(Vqgan(TINY, rngs=nnx.Rngs(0)), recipe)
+    rng = np.random.default_rng(0)
+    split.shapes[...] = jnp.asarray(rng.normal(size=(4, 6)), jnp.float32)
+    split.colours[...] = jnp.asarray(rng.normal(size=(3, 2)), jnp.float32)
+    latents = jnp.asarray(rng.normal(size=(1, 50, 8)), jnp.float32)
+
+    shapes, colours = split.codes(split.halves(latents))
+    codes = split.joined().nearest_codes(latents)
+
+    np.testing.assert_array_equal(codes, shapes * 3 + colours)
+    assert len(set(np.asarray(codes).ravel().tolist())) > 6
 
 
 def test_an_equal_picture_costs_nothing() -> None:
