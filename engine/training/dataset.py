@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import multiprocessing
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,10 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from engine.training.objects import Sprites
     from engine.training.recipe import Recipe
-
-_SCENES_A_TASK = 100
 
 
 class Sample(NamedTuple):
@@ -108,24 +103,17 @@ def _make(recipe: Recipe, folder: Path) -> None:
         array("backgrounds", (count,), np.int8),
     )
     captions: list[list[str]] = []
-    draw = functools.partial(_drawn, recipe, Covers(sprites), sprites)
-    with multiprocessing.get_context("fork").Pool() as pool:
-        for i, (*drawn, wordings) in enumerate(pool.imap(draw, range(count), _SCENES_A_TASK)):
-            for whole, one in zip(arrays, drawn, strict=True):
-                whole[i] = one
-            captions.append(wordings)
+    covers = Covers(sprites)
+    for i in range(count):
+        scene, places, wordings = sample(recipe.seed, i, recipe.captions_per_scene)
+        drawn = (
+            draw_at(places, scene, side, sprites),
+            draw_at(places, in_part_colours(scene), side, sprites),
+            covers.paints(scene, places),
+            BACKGROUNDS.index(scene.background),
+        )
+        for whole, one in zip(arrays, drawn, strict=True):
+            whole[i] = one
+        captions.append(wordings)
     text = json.dumps(captions)
     (folder / "captions.json").write_text(text, encoding="utf-8")  # last: marks it whole
-
-
-def _drawn(
-    recipe: Recipe, covers: Covers, sprites: Sprites, number: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int8], int, list[str]]:
-    scene, places, captions = sample(recipe.seed, number, recipe.captions_per_scene)
-    return (
-        draw_at(places, scene, recipe.side_px, sprites),
-        draw_at(places, in_part_colours(scene), recipe.side_px, sprites),
-        covers.paints(scene, places),
-        BACKGROUNDS.index(scene.background),
-        captions,
-    )

@@ -58,6 +58,8 @@ _THING_DISTANCE = 14.0  # in CIELAB; 2 is just noticeable, the closest two colou
 _PART_FRACTION = 0.3  # of the largest part; smaller ones are stars, the moon, dirt
 _PRESENT_FRACTION = 0.12  # of the visible area, for a colour to count as present
 _FIGURE_PX = 28
+_HORIZON_PX = 5 * _SIDE_PX // 8
+_SOFT_PX = 2  # on each side of the horizon
 _GAP_PX = 4  # narrower than this, what is on both sides is one thing
 _COLOUR_UNIT = 40.0  # so far apart in CIELAB counts as much as not being there
 _LIGHTNESS_WEIGHT = 1.5  # of the inner shading against the outline
@@ -98,7 +100,7 @@ class Verdict:
 
 def judge(picture: PictureArray, scene: Scene) -> Verdict:
     """Return what of ``scene``, which shows coloured things, is right in ``picture``."""
-    figure = _Figure.of(picture)
+    figure = _Figure.of(picture, scene.count)
     background_is_right = figure.background == scene.background
     wanted = [item.colour for item in scene.items if item.colour]
     if scene.relation is None:
@@ -290,13 +292,21 @@ class _Figure:
     mask: Mask
 
     @classmethod
-    def of(cls, picture: PictureArray) -> _Figure:
-        """Take ``picture`` apart; the median filter takes noise and stars away."""
+    def of(cls, picture: PictureArray, count: int = 1) -> _Figure:
+        """Take ``picture`` apart, which should show ``count`` of the same.
+
+        The median filter takes noise and stars away.
+        """
         image = Image.fromarray(picture).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX)
         lab = _lab(np.asarray(image.filter(ImageFilter.MedianFilter(3))))
-        background = _nearest_background(lab)
-        distance = np.linalg.norm(lab - _behind(lab, background), axis=-1)
-        return cls(lab=lab, background=background, mask=_large_parts(distance > _THING_DISTANCE))
+        free = _free(count)
+        background = _nearest_background(lab, free)
+        distance = np.linalg.norm(lab - _behind(lab, background, free), axis=-1)
+        mask = distance > _THING_DISTANCE
+        if has_ground(background):  # its horizon is soft: what is there, its neighbours say
+            first, last = _HORIZON_PX - _SOFT_PX, _HORIZON_PX + _SOFT_PX
+            mask[first:last] = mask[first - 1] & mask[last]
+        return cls(lab=lab, background=background, mask=_large_parts(mask))
 
     def main_colour(self) -> Colour | None:
         """Return the colour of most of the visible pixels."""
@@ -383,24 +393,47 @@ class _Figure:
         return [shades[index][0] for index in np.argmin(distances, axis=1)]
 
 
-def _nearest_background(lab: Numbers) -> Background:
-    """Compare the upper and the lower half of the border with all backgrounds."""
-    border = np.ones(lab.shape[:2], np.bool_)
-    border[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX] = False
-    half = _SIDE_PX // 2
-    upper = np.median(lab[:half][border[:half]], axis=0)
-    lower = np.median(lab[half:][border[half:]], axis=0)
+@functools.cache
+def _free(count: int) -> Mask:
+    """Where nothing but background should be: the border, or between ``count`` of the same."""
+    free = np.zeros((_SIDE_PX, _SIDE_PX), np.bool_)
+    first, second = 3 * _SIDE_PX // 8, 5 * _SIDE_PX // 8
+    match count:
+        case 1:
+            free[:] = True
+            free[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX] = False
+        case 2:  # side by side
+            free[:, first:second] = free[:first] = free[-first // 2 :] = True
+        case 3:  # one above two
+            free[:first, : first // 2] = free[:first, -first // 2 :] = True
+            free[first:second] = free[second:, first:second] = True
+        case _:  # in the corners
+            free[:, first:second] = True
+    return free
+
+
+def _nearest_background(lab: Numbers, free: Mask) -> Background:
+    """Compare what is ``free`` above the horizon and below it with all backgrounds."""
+    upper, lower = _above_and_below(lab, free)
     names, above, below = _backgrounds()
     distances = np.linalg.norm(above - upper, axis=-1) + np.linalg.norm(below - lower, axis=-1)
     return names[int(np.argmin(distances))]
 
 
-def _behind(lab: Numbers, background: Background) -> Numbers:
-    """Return the colour of the background, of each row where it changes with height."""
-    sides = np.concatenate([lab[:, :_BORDER_PX], lab[:, -_BORDER_PX:]], axis=1)
+def _behind(lab: Numbers, background: Background, free: Mask) -> Numbers:
+    """Return the colour of the background, of each row where it has a horizon."""
     if has_ground(background):
-        return np.median(sides, axis=1, keepdims=True)
-    return np.median(sides, axis=(0, 1))
+        upper, lower = _above_and_below(lab, free)
+        is_above = np.arange(_SIDE_PX)[:, None, None] < _HORIZON_PX
+        return np.where(is_above, upper, lower)
+    return np.median(lab[free], axis=0)
+
+
+def _above_and_below(lab: Numbers, free: Mask) -> tuple[Numbers, Numbers]:
+    """Return the colours of what is ``free`` above the horizon and below it."""
+    halves = slice(None, _HORIZON_PX), slice(_HORIZON_PX, None)
+    upper, lower = (np.median(lab[half][free[half]], axis=0) for half in halves)
+    return upper, lower
 
 
 def _large_parts(mask: Mask) -> Mask:
@@ -454,6 +487,12 @@ def _references() -> tuple[tuple[Thing, ...], Numbers, Numbers]:
             items = (Item(colour=colour, thing=thing),)
             scene = Scene(items=items, background=default_background(items), size=size)
             shapes.append(_Figure.of(draw_scene(scene, rng, _SIDE_PX)).shape())
+            things.append(thing)
+        for colour in Colour:
+            items = (Item(colour=colour, thing=thing),)
+            scene = Scene(items=items, background=default_background(items), count=2)
+            two = _Figure.of(draw_scene(scene, rng, _SIDE_PX), 2)
+            shapes.append(two.parts()[0].shape())
             things.append(thing)
     outlines, insides = zip(*shapes, strict=True)
     return tuple(things), np.stack(outlines), np.stack(insides)

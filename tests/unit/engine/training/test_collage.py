@@ -75,7 +75,8 @@ def test_a_thing_covers_the_cells_that_its_picture_changes(thing: Thing, extent:
     covered = np.zeros((8, 8), np.bool_)
     covered[1 : 1 + extent, :extent] = Covers(SPRITES).of(thing, extent)
     np.testing.assert_array_equal(covered & change, change)
-    assert covered.sum() - change.sum() <= 2  # what is gray itself, such as a hub
+    # traces of soft edges, and what is gray itself, such as a hub
+    assert covered.sum() - change.sum() <= 4
 
 
 def test_what_is_white_covers_its_cells_too() -> None:

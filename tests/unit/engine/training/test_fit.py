@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from PIL import Image
 
-from engine.training.fit import Fit
+from engine.training.fit import Fit, keeping_little
 from engine.training.recipe import Stage
 
 if TYPE_CHECKING:
@@ -77,3 +80,47 @@ def test_training_goes_on_from_replaced_weights(tmp_path: Path) -> None:
     fit.run(loss, batch, until=1, each=lambda _, measured: losses.append(float(measured["loss"])))
 
     assert losses == [0.0]
+
+
+def test_losses_and_a_sheet_are_written_as_it_goes(tmp_path: Path) -> None:
+    model = nnx.Linear(3, 2, rngs=nnx.Rngs(0))
+    stage = dataclasses.replace(STAGE, step_count=150)
+    fit = Fit("line", model, stage, tmp_path, show=lambda _: Image.new("RGB", (7, 5)))
+
+    fit.run(loss, batch, until=150)
+
+    lines = (tmp_path / "line.losses.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [50, 100, 150]
+    with Image.open(tmp_path / "line.losses.png") as curve:
+        assert curve.getextrema() != ((255, 255),) * 3
+    with Image.open(tmp_path / "line.sheet.png") as sheet:
+        assert sheet.size == (7, 5)
+
+
+def test_checkpointed_gradients_end_where_the_others_end(tmp_path: Path) -> None:
+    ends: list[np.ndarray[Any, Any]] = []
+    for checkpoints in (False, True):
+        folder = tmp_path / str(checkpoints)
+        folder.mkdir()
+        stage = dataclasses.replace(STAGE, checkpoint_gradients=checkpoints)
+        fit = Fit("line", nnx.Linear(3, 2, rngs=nnx.Rngs(0)), stage, folder)
+        fit.run(loss, batch, until=8)
+        ends.append(np.asarray(fit.model.kernel[...]))
+
+    np.testing.assert_allclose(*ends, rtol=1e-5)
+
+
+def test_checkpointed_gradients_keep_less_for_the_way_back() -> None:
+    weights, x = jnp.ones((12, 64, 64)), jnp.ones((256, 64))
+
+    def deep(weights: jax.Array) -> jax.Array:
+        y = x
+        for one in weights:
+            y = jnp.tanh(jnp.sin(jnp.exp(jnp.tanh(y @ one))))
+        return y.sum()
+
+    def kept_bytes(loss: Any) -> int:
+        _, way_back = jax.vjp(loss, weights)
+        return sum(one.nbytes for one in jax.tree.leaves(way_back))
+
+    assert kept_bytes(keeping_little(deep)) < 0.5 * kept_bytes(deep)
