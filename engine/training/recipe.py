@@ -54,7 +54,7 @@ class Recipe:
     colour_count: int = 16
     colour_dim: int = 8
     decoder: Stage = field(
-        default_factory=lambda: Stage(step_count=6_000, batch_size=16, peak_rate=1.5e-3)
+        default_factory=lambda: Stage(step_count=4_200, batch_size=16, peak_rate=1.5e-3)
     )
     decoder_scene_count: int = 20_000
     clip: Stage = field(
