@@ -118,7 +118,7 @@ def _with_each_stage(recipe: Recipe, **values: Any) -> Recipe:
 def _smoke(recipe: Recipe) -> Recipe:
     """The same recipe with almost nothing to do."""
     short = _with_each_stage(recipe, step_count=4, batch_size=4, warmup_steps=1)
-    return dataclasses.replace(short, scene_count=300, autoencoder_steps=2)
+    return dataclasses.replace(short, scene_count=100, autoencoder_steps=2)
 
 
 if __name__ == "__main__":

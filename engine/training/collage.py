@@ -25,6 +25,7 @@ from flax import nnx
 from engine.training.colours import RGB, Colour
 from engine.training.objects import Object
 from engine.training.scenes import (
+    BLACK_AND_WHITE_EXTENT_CELLS,
     CELLS,
     EXTENTS_CELLS,
     Background,
@@ -160,14 +161,14 @@ class Collages:
             codes = encode(model, pictures.astype(np.float32) / 255)
             return np.asarray(codes, np.int16).reshape(-1, CELLS, CELLS)
 
-        keys = list(_part_keys(sprites))
         parts: dict[_PartKey, NDArray[np.int16]] = {}
-        for key in keys:
-            thing, style, extent = key
-            scene = Scene(items=(_part(thing),), style=style)
+        for extent in EXTENTS_CELLS:
             place = _in_the_middle(extent)
-            (codes,) = codes_of(draw_at([place], scene, side_px, sprites)[None])
-            parts[key] = _square(codes, place)
+            keys = list(_part_keys(sprites, extent))
+            scenes = [Scene(items=(_part(thing),), style=style) for thing, style, _ in keys]
+            pictures = np.stack([draw_at([place], one, side_px, sprites) for one in scenes])
+            squares = [_square(cells, place) for cells in codes_of(pictures)]
+            parts |= dict(zip(keys, squares, strict=True))
         return cls(
             parts=parts,
             colours=dict(zip(Colour, colour_codes, strict=True)),
@@ -189,9 +190,8 @@ class Collages:
         return cells.reshape(-1)
 
 
-def _part_keys(sprites: Iterable[Object]) -> Iterator[_PartKey]:
-    for extent in EXTENTS_CELLS:
-        for thing in (*Thing, *sprites):
-            yield thing, Style.COLOURFUL, extent
-            if isinstance(thing, Object):
-                yield thing, Style.BLACK_AND_WHITE, extent
+def _part_keys(sprites: Iterable[Object], extent: int) -> Iterator[_PartKey]:
+    for thing in (*Thing, *sprites):
+        yield thing, Style.COLOURFUL, extent
+        if isinstance(thing, Object) and extent == BLACK_AND_WHITE_EXTENT_CELLS:
+            yield thing, Style.BLACK_AND_WHITE, extent

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _PAIR_WEIGHT = 0.1
 """Of what is learned of a pair of shape and colour beyond the two, such as that there is none."""
 
-_SHEET = 6  # pictures in a row and in a column
+_SHEET = 4  # pictures in a row and in a column
 _SHEET_TEMPERATURE = 0.5
 
 

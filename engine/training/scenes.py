@@ -127,7 +127,7 @@ class Scene:
         background: What is behind them.
         size: Of a thing alone; where there are more, they are always of normal size.
         count: How often one thing is shown, 1 to 4; two things are shown once each.
-        style: Black and white only for an object alone on white.
+        style: Black and white only for an object alone on white, of normal size.
     """
 
     items: tuple[Item, ...]
@@ -150,6 +150,7 @@ _EXTENT_CELLS = {Size.SMALL: 4, Size.NORMAL: 6, Size.BIG: 7}
 _PAIR_EXTENT_CELLS = 4
 _COUNTED_EXTENT_CELLS = 3
 EXTENTS_CELLS = (3, 4, 6, 7)
+BLACK_AND_WHITE_EXTENT_CELLS = _EXTENT_CELLS[Size.NORMAL]
 _FILL = 0.94  # of its cells; the rest is air around the thing
 
 

@@ -159,12 +159,13 @@ def _with_trained_decoder(
     side = recipe.side_px // model.config.downscale
     some = codebook[composed[:_SHOWN]].reshape(-1, side, side, codebook.shape[-1])
     wanted = data.pictures(np.arange(len(some)))
+    draw = nnx.jit(lambda drawer: drawer(some))
     fit = Fit(
         "decoder",
         _Drawer(model),
         recipe.decoder,
         folder,
-        show=lambda drawer: rows_of_pictures(wanted, np.asarray(drawer(some))),
+        show=lambda drawer: rows_of_pictures(wanted, np.asarray(draw(drawer))),
     )
 
     def batch(step: int) -> dict[str, Any]:
@@ -187,10 +188,14 @@ def _with_trained_decoder(
 
 def _reconstructions(split: SplitVqgan, pictures: NDArray[np.float32]) -> Image.Image:
     """Pictures, what is left of them in the latents, and in the codes."""
-    latents = split.vqgan.latents(pictures)
-    entries = jnp.concatenate(split.entries(split.codes(split.halves(latents))), axis=-1)
-    drawn = [np.asarray(split.vqgan.decode_latents(one)) for one in (latents, entries)]
-    return rows_of_pictures(pictures, *drawn)
+
+    @nnx.jit
+    def drawn(split: SplitVqgan) -> tuple[Any, Any]:
+        latents = split.vqgan.latents(pictures)
+        entries = jnp.concatenate(split.entries(split.codes(split.halves(latents))), axis=-1)
+        return split.vqgan.decode_latents(latents), split.vqgan.decode_latents(entries)
+
+    return rows_of_pictures(pictures, *map(np.asarray, drawn(split)))
 
 
 def _encoded(model: Vqgan, data: Dataset, count: int) -> NDArray[np.int16]:
@@ -387,9 +392,8 @@ def _with_codebooks_from_latents(
     """Start both codebooks at centres of latents; the colours at those of the flat pictures."""
     rng = np.random.default_rng((seed, 2))
     latents_of = nnx.jit(lambda m, x: m.halves(m.vqgan.latents(x)))
-    groups = np.array_split(
-        data.batch_indices(_PICTURES_FOR_CODEBOOK, rng), _PICTURES_FOR_CODEBOOK // 50
-    )
+    count = min(_PICTURES_FOR_CODEBOOK, len(data.captions))
+    groups = np.array_split(data.batch_indices(count, rng), -(-count // 50))
     found = [
         latents_of(split, pictures[some].astype(np.float32) / 255)
         for some in groups

@@ -24,7 +24,7 @@ OTHER_WORDS: Final = (
     "a guitar",
     "a blue cube",
     "a rocket",
-    "a pizza",
+    "three red hearts",
 )
 SEED: Final = 7
 LOADED: Final = "[...document.images].every((image) => image.complete)"
