@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from bot.store.history import KeptTokens
     from engine.api import DrawRequest, Engine
 
-# Of the tokens of a picture, so many differ in another one of the same words (an early demo model, 4
-# prompts, 6 pictures of each): 69 % with nothing kept, 40 % with a quarter, 33 % with three
-# eighths, 22 % with a half. Three eighths keep half of the likeness and leave half of the
+# Of the tokens of a picture, so many differ in another one of the same words (an early demo
+# model, 4 prompts, 6 pictures of each): 69 % with nothing kept, 40 % with a quarter, 33 % with
+# three eighths, 22 % with a half. Three eighths keep half of the likeness and leave half of the
 # surprise; what stands in the middle of a picture, mostly its subject, is drawn anew.
 KEPT_PART: Final = 3 / 8
 MAX_REASON_CHARS: Final = 500

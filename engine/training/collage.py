@@ -74,7 +74,7 @@ def empty_pictures(side_px: int) -> NDArray[np.uint8]:
 
 def flat_pictures(cell_px: int) -> NDArray[np.float32]:
     """Return a small picture in [0, 1] of each colour, [11, h, h, 3]."""
-    rgb = np.array([RGB[colour] for colour in Colour], np.float32) / 255
+    rgb = np.array([RGB[colour] for colour in Colour], np.float32) / np.float32(255)
     return np.broadcast_to(rgb[:, None, None], (len(rgb), *[_FLAT_CELLS * cell_px] * 2, 3)).copy()
 
 

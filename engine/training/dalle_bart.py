@@ -124,12 +124,12 @@ def train(
     return fit.model.joined()
 
 
-def _sampled(model: DalleBart, ids: NDArray[Any], mask: NDArray[Any]) -> NDArray[np.int32]:
+def _sampled(model: DalleBart, ids: Any, mask: Any) -> NDArray[np.int32]:
     """Image tokens [B, S] for texts, plainly: no guidance, nothing kept between positions."""
     config = model.config
 
     @nnx.jit
-    def next_tokens(model: DalleBart, tokens: Any, position: Any, key: Any) -> Any:
+    def next_tokens(model: Any, tokens: Any, position: Any, key: Any) -> Any:
         logits = model.decoder(tokens, model.encoder(ids, mask), mask)[:, position]
         return jax.random.categorical(key, logits.astype(jnp.float32) / _SHEET_TEMPERATURE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def dataset(recipe: Recipe, folder: Path) -> Dataset:
         print(f"drawing {recipe.scene_count} scenes")
         _make(recipe, folder)
 
-    def array(name: str) -> NDArray[np.generic]:
+    def array(name: str) -> NDArray[Any]:
         return np.load(folder / f"{name}.npy", mmap_mode="r")
 
     return Dataset(

@@ -110,7 +110,7 @@ def train(recipe: Recipe, data: Dataset, sprites: Sprites, folder: Path) -> tupl
     some = data.pictures(np.arange(_SHOWN))
     fit = Fit("vqgan", split, recipe.vqgan, folder, show=lambda one: _reconstructions(one, some))
     flats = flat_pictures(config.downscale)
-    empty = empty_pictures(recipe.side_px).astype(np.float32) / 255
+    empty = empty_pictures(recipe.side_px).astype(np.float32) / np.float32(255)
 
     def batch(step: int) -> dict[str, Any]:
         rng = np.random.default_rng((recipe.seed, 1, step))
@@ -190,7 +190,7 @@ def _reconstructions(split: SplitVqgan, pictures: NDArray[np.float32]) -> Image.
     """Pictures, what is left of them in the latents, and in the codes."""
 
     @nnx.jit
-    def drawn(split: SplitVqgan) -> tuple[Any, Any]:
+    def drawn(split: Any) -> tuple[Any, Any]:
         latents = split.vqgan.latents(pictures)
         entries = jnp.concatenate(split.entries(split.codes(split.halves(latents))), axis=-1)
         return split.vqgan.decode_latents(latents), split.vqgan.decode_latents(entries)
@@ -243,10 +243,10 @@ def _cropped(
         top, left = lively_square(data.paints[i], cells, rng)
         rows = slice(top * cell_px, top * cell_px + crop_px)
         columns = slice(left * cell_px, left * cell_px + crop_px)
-        three = [data.pixels[i], data.parts[i]]
-        whole = np.stack([one[rows, columns] for one in three]).astype(np.float32) / 255
-        behind = empty[data.backgrounds[i]][rows, columns]
-        squares.append(np.concatenate([whole, behind[None]]))
+        drawn = np.stack([one[i, rows, columns] for one in (data.pixels, data.parts)])
+        behind = empty[data.backgrounds[i], rows, columns]
+        in_unit = drawn.astype(np.float32) / np.float32(255)
+        squares.append(np.concatenate([in_unit, behind[None]]))
         paints.append(data.paints[i, top : top + cells, left : left + cells].reshape(-1))
     return {"squares": np.stack(squares), "paints": np.stack(paints).astype(np.int32)}
 

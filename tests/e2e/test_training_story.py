@@ -46,7 +46,11 @@ def trained(folder: Path) -> list[str]:
     out, work = str(folder / "out"), str(folder / "work")
     command = ["-m", "engine.training", "--smoke", "--out", out, "--work", work]
     # four steps of each are not worth the compiler's best
-    env = os.environ | {"XLA_FLAGS": "--xla_backend_optimization_level=0"}
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",
+    }
     run = subprocess.run(  # noqa: S603 - this project's own module
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False, env=env
     )
