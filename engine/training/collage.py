@@ -57,6 +57,7 @@ _PART_COLOUR = Colour.RED
 _CELL_PX = 8  # only to see which cells a thing covers
 _COVERED = 16  # of 255 levels: less is a trace of a soft edge
 _FLAT_CELLS = 2
+_ENCODED_AT_ONCE = 50
 
 # --- what parts look like --------------------------------------------------------------
 
@@ -74,7 +75,7 @@ def empty_pictures(side_px: int) -> NDArray[np.uint8]:
 
 def flat_pictures(cell_px: int) -> NDArray[np.float32]:
     """Return a small picture in [0, 1] of each colour, [11, h, h, 3]."""
-    rgb = np.array([RGB[colour] for colour in Colour], np.float32) / np.float32(255)
+    rgb = in_unit(np.array([RGB[colour] for colour in Colour], np.uint8))
     return np.broadcast_to(rgb[:, None, None], (len(rgb), *[_FLAT_CELLS * cell_px] * 2, 3)).copy()
 
 
@@ -124,6 +125,19 @@ def _square(cells: NDArray[_Cell], place: Place) -> NDArray[_Cell]:
 
 # --- codes -----------------------------------------------------------------------------
 
+
+def in_unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Pictures in [0, 1], as a VQGAN takes them."""
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def encoded(model: Vqgan, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Codes int16 [N, S] of pictures [N, h, w, 3]."""
+    encode = nnx.jit(lambda vqgan, some: vqgan.encode(some))
+    groups = np.array_split(pixels, -(-len(pixels) // _ENCODED_AT_ONCE))
+    return np.concatenate([np.asarray(encode(model, in_unit(one)), np.int16) for one in groups])
+
+
 _PartKey = tuple[Thing | Object, Style, int]
 
 
@@ -155,11 +169,9 @@ class Collages:
     ) -> Collages:
         """Encode every part with ``model``; ``colour_codes`` are those of the flat pictures."""
         side_px = model.config.resolution
-        encode = nnx.jit(lambda vqgan, pixels: vqgan.encode(pixels))
 
         def codes_of(pictures: NDArray[np.uint8]) -> NDArray[np.int16]:
-            codes = encode(model, pictures.astype(np.float32) / 255)
-            return np.asarray(codes, np.int16).reshape(-1, CELLS, CELLS)
+            return encoded(model, pictures).reshape(-1, CELLS, CELLS)
 
         parts: dict[_PartKey, NDArray[np.int16]] = {}
         for extent in EXTENTS_CELLS:

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import random
 
 Rgb = tuple[int, int, int]
-
-_BRIGHTNESS_JITTER = 7
-_TINT_JITTER = 2  # small, or white and gray would look coloured
 
 
 class Colour(StrEnum):
@@ -63,16 +56,6 @@ class Shades:
 def blend(start: Rgb, end: Rgb, fraction: float) -> Rgb:
     """Return the colour that lies ``fraction`` of the way from ``start`` to ``end``."""
     red, green, blue = (round(a + (b - a) * fraction) for a, b in zip(start, end, strict=True))
-    return red, green, blue
-
-
-def jittered(rgb: Rgb, rng: random.Random) -> Rgb:
-    """Return ``rgb`` a little brighter or darker and a trace of another tint."""
-    shift = rng.uniform(-_BRIGHTNESS_JITTER, _BRIGHTNESS_JITTER)
-    red, green, blue = (
-        min(255, max(0, round(level + shift + rng.uniform(-_TINT_JITTER, _TINT_JITTER))))
-        for level in rgb
-    )
     return red, green, blue
 
 

@@ -161,4 +161,4 @@ def _loss(split: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     logits = model.decoder(batch["tokens"], states, batch["mask"]).astype(jnp.float32)
     chance = jax.nn.log_softmax(logits, axis=-1)
     loss = -jnp.take_along_axis(chance, batch["wanted"][..., None], axis=-1).mean()
-    return loss, {"loss": loss}
+    return loss, {}

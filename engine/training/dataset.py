@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from engine.training.collage import BACKGROUNDS, Covers, in_part_colours
+from engine.training.collage import BACKGROUNDS, Covers, in_part_colours, in_unit
 from engine.training.objects import load_sprites
 from engine.training.scenes import CELLS, Place, Scene, caption, draw_at, places_of, random_scene
 
@@ -61,7 +61,7 @@ class Dataset:
 
     def pictures(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Pictures in [0, 1]."""
-        return self.pixels[indices].astype(np.float32) / np.float32(255)
+        return in_unit(self.pixels[indices])
 
     def some_caption(self, index: int, rng: np.random.Generator) -> str:
         """One of the wordings of a scene."""

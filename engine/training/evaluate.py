@@ -22,6 +22,7 @@ from engine import weights
 from engine.api import DEMO_CHECKPOINT, PictureCheck, SamplingOptions, Verdict
 from engine.contract import Placement, RunnerSettings
 from engine.runner import JaxRunner, load_runner
+from engine.training.collage import in_unit
 from engine.training.judge import evaluate
 from engine.training.objects import Object, load_sprites
 from engine.training.scenes import (
@@ -120,7 +121,7 @@ def reconstructed(
     rng = random.Random(_DRAWING_SEED)  # noqa: S311 - places in pictures, not secrets
     side_px = model.config.resolution
     wanted = np.stack([draw_scene(scene, rng, side_px, sprites) for scene in scenes])
-    got = np.asarray(through_codes(model, wanted.astype(np.float32) / 255))
+    got = np.asarray(through_codes(model, in_unit(wanted)))
     return wanted, np.round(np.clip(got, 0, 1) * 255).astype(np.uint8)
 
 

@@ -82,7 +82,7 @@ class Fit:
     ) -> None:
         """Train until step ``until``; ``batch(step)`` must depend on nothing but the step.
 
-        ``each`` is called after every step with what ``loss`` measured.
+        ``each`` is called after every step with what ``loss`` measured and with its value.
         """
         update = jax.jit(self._update_with(loss), donate_argnums=(0, 1))
         if self.step >= until:
@@ -155,9 +155,9 @@ class Fit:
             scalar = keeping_little(scalar)
 
         def update(params: Any, memory: Any, batch: Batch) -> Any:
-            (_, measured), gradients = jax.value_and_grad(scalar, has_aux=True)(params, batch)
+            (value, measured), gradients = jax.value_and_grad(scalar, has_aux=True)(params, batch)
             changes, memory = self._optimiser.update(gradients, memory, params)
-            return optax.apply_updates(params, changes), memory, measured
+            return optax.apply_updates(params, changes), memory, {"loss": value} | measured
 
         return update
 

@@ -149,7 +149,7 @@ class Scene:
 _EXTENT_CELLS = {Size.SMALL: 4, Size.NORMAL: 6, Size.BIG: 7}
 _PAIR_EXTENT_CELLS = 4
 _COUNTED_EXTENT_CELLS = 3
-EXTENTS_CELLS = (3, 4, 6, 7)
+EXTENTS_CELLS = tuple({*_EXTENT_CELLS.values(), _PAIR_EXTENT_CELLS, _COUNTED_EXTENT_CELLS})
 BLACK_AND_WHITE_EXTENT_CELLS = _EXTENT_CELLS[Size.NORMAL]
 _FILL = 0.94  # of its cells; the rest is air around the thing
 

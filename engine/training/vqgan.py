@@ -30,7 +30,9 @@ from engine.training.collage import (
     OWN_COLOURS,
     Collages,
     empty_pictures,
+    encoded,
     flat_pictures,
+    in_unit,
 )
 from engine.training.dataset import sample
 from engine.training.fit import Fit
@@ -110,7 +112,7 @@ def train(recipe: Recipe, data: Dataset, sprites: Sprites, folder: Path) -> tupl
     some = data.pictures(np.arange(_SHOWN))
     fit = Fit("vqgan", split, recipe.vqgan, folder, show=lambda one: _reconstructions(one, some))
     flats = flat_pictures(config.downscale)
-    empty = empty_pictures(recipe.side_px).astype(np.float32) / np.float32(255)
+    empty = in_unit(empty_pictures(recipe.side_px))
 
     def batch(step: int) -> dict[str, Any]:
         rng = np.random.default_rng((recipe.seed, 1, step))
@@ -148,7 +150,7 @@ def _with_trained_decoder(
 ) -> Vqgan:
     """Train the decoder on whole pictures from the codes they will have, half of them collages."""
     count = min(recipe.decoder_scene_count, len(data.captions))
-    plain = _encoded(model, data, count)
+    plain = encoded(model, data.pixels[:count])
     composed = np.stack(
         [
             collages.codes(one.scene, one.places)
@@ -178,7 +180,7 @@ def _with_trained_decoder(
     def loss(drawer: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         wanted, got = batch["pixels"], drawer(batch["entries"]).astype(jnp.float32)
         value = reconstruction_loss(wanted, got)
-        return value, {"loss": value, "psnr": _psnr(wanted, got)}
+        return value, {"psnr": _psnr(wanted, got)}
 
     fit.run(loss, batch, until=recipe.decoder.step_count)
     drawer = fit.model
@@ -196,12 +198,6 @@ def _reconstructions(split: SplitVqgan, pictures: NDArray[np.float32]) -> Image.
         return split.vqgan.decode_latents(latents), split.vqgan.decode_latents(entries)
 
     return rows_of_pictures(pictures, *map(np.asarray, drawn(split)))
-
-
-def _encoded(model: Vqgan, data: Dataset, count: int) -> NDArray[np.int16]:
-    encode = nnx.jit(lambda m, x: m.encode(x))
-    groups = np.array_split(np.arange(count), -(-count // 50))
-    return np.concatenate([np.asarray(encode(model, data.pictures(g)), np.int16) for g in groups])
 
 
 # --- both halves, from squares of pictures ---------------------------------------------
@@ -245,8 +241,7 @@ def _cropped(
         columns = slice(left * cell_px, left * cell_px + crop_px)
         drawn = np.stack([one[i, rows, columns] for one in (data.pixels, data.parts)])
         behind = empty[data.backgrounds[i], rows, columns]
-        in_unit = drawn.astype(np.float32) / np.float32(255)
-        squares.append(np.concatenate([in_unit, behind[None]]))
+        squares.append(np.concatenate([in_unit(drawn), behind[None]]))
         paints.append(data.paints[i, top : top + cells, left : left + cells].reshape(-1))
     return {"squares": np.stack(squares), "paints": np.stack(paints).astype(np.int32)}
 
@@ -346,8 +341,8 @@ def _quantised_loss(flats: NDArray[np.float32]) -> Any:
         codebook = sum(jnp.mean((c - fixed(z)) ** 2) for z, c in pairs)
         commitment = sum(jnp.mean((z - fixed(c)) ** 2) for z, c in pairs)
         value = picture + codebook + _COMMITMENT * commitment
-        measured |= {"loss": value, "drift": commitment}
-        return value, measured | {"codes": codes.shape, "latents": latents.shape}
+        measured |= {"drift": commitment, "codes": codes.shape, "latents": latents.shape}
+        return value, measured
 
     return loss
 
@@ -395,7 +390,7 @@ def _with_codebooks_from_latents(
     count = min(_PICTURES_FOR_CODEBOOK, len(data.captions))
     groups = np.array_split(data.batch_indices(count, rng), -(-count // 50))
     found = [
-        latents_of(split, pictures[some].astype(np.float32) / 255)
+        latents_of(split, in_unit(pictures[some]))
         for some in groups
         for pictures in (data.pixels, data.parts)
     ]
