@@ -1,5 +1,7 @@
 """Trains the small CLIP: captions and pictures of the same scenes are pulled together.
 
+Half of a batch is alike but for what is shown, so that it learns to tell just that apart.
+
 Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
 Supervision", figure 3 (symmetric cross-entropy over the similarities of a batch).
 """
@@ -21,12 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from engine.text import ClipTokenizer
     from engine.training.dataset import Dataset
     from engine.training.recipe import Recipe
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
+_CHOICE = 8  # batches of scenes to choose alike ones from
 _PIXEL_NOISE = 0.03  # of the range: drawn pictures are not as clean as the scenes
 
 
@@ -39,7 +44,7 @@ def train(recipe: Recipe, data: Dataset, tokenizer: ClipTokenizer, folder: Path)
 
     def batch(step: int) -> dict[str, Any]:
         rng = np.random.default_rng((recipe.seed, 4, step))
-        indices = data.batch_indices(recipe.clip.batch_size, rng)
+        indices = alike(data, recipe.clip.batch_size, rng)
         captions = [data.some_caption(i, rng) for i in indices]
         texts = [tokenizer.encode(one) for one in captions]
         noise = rng.normal(0, _PIXEL_NOISE, (len(indices), 1, 1, 3)).astype(np.float32)
@@ -53,6 +58,19 @@ def train(recipe: Recipe, data: Dataset, tokenizer: ClipTokenizer, folder: Path)
 
     fit.run(_loss, batch, until=recipe.clip.step_count)
     return fit.model
+
+
+def alike(data: Dataset, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw the scenes of a batch, half of them alike in background and colour.
+
+    What tells these apart is what is shown: that is what candidates for one prompt differ in.
+    """
+    some = data.batch_indices(size - size // 2, rng)
+    others = data.batch_indices(_CHOICE * size, rng)
+    paints = data.paints[others].reshape(len(others), -1)
+    order = np.lexsort((rng.random(len(others)), paints.max(axis=1), data.backgrounds[others]))
+    start = rng.integers(0, len(others) - size // 2 + 1)
+    return np.concatenate([some, others[order[start : start + size // 2]]])
 
 
 def _loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

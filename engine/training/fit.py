@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax  # pyright: ignore[reportMissingTypeStubs]  # it has none
 from flax import nnx, serialization
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from optax import contrib  # pyright: ignore[reportMissingTypeStubs]  # it has none
 
 from engine.training.progress import loss_curve
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _SAVE_EVERY_S = 120.0
 _SHOW_EVERY_S = 600.0
 _REPORT_EVERY_STEPS = 50
+_RMS_OF_ADAMW = 0.2  # of a step, in learning rates
 
 
 class Fit:
@@ -185,10 +187,34 @@ def keeping_little(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _optimiser(stage: Stage) -> optax.GradientTransformation:
+    """Muon for the matrices inside, which learns in half the steps; AdamW for all else.
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Liu et
+    al. 2025, "Muon is Scalable for LLM Training" (steps as large as AdamW's, so one rate serves).
+    """
     rate = optax.warmup_cosine_decay_schedule(
         0.0, stage.peak_rate, stage.warmup_steps, stage.step_count, stage.peak_rate * 0.02
     )
     return optax.chain(
         optax.clip_by_global_norm(1.0),
-        optax.adamw(rate, b2=0.98, weight_decay=stage.weight_decay),
+        contrib.muon(
+            rate,
+            adam_b2=0.98,
+            weight_decay=stage.weight_decay,
+            adam_weight_decay=stage.weight_decay,
+            muon_weight_dimension_numbers=_matrices,
+            consistent_rms=_RMS_OF_ADAMW,
+        ),
     )
+
+
+def _matrices(params: nnx.State) -> Any:
+    """Say which axes of every kernel are summed over and which one comes out, else ``None``."""
+
+    def axes(path: Any, weight: Any) -> contrib.MuonDimensionNumbers | None:
+        name = jax.tree_util.keystr(path)
+        if "kernel" not in name or "lm_head" in name:  # vectors of tokens are no matrix inside
+            return None
+        return contrib.MuonDimensionNumbers(tuple(range(weight.ndim - 1)), weight.ndim - 1)
+
+    return jax.tree.map_with_path(axes, params)

@@ -46,22 +46,22 @@ class Recipe:
     max_text_length: int = 32
     caption_dropout: float = 0.15
     vqgan: Stage = field(
-        default_factory=lambda: Stage(step_count=5_500, batch_size=12, peak_rate=2e-3)
+        default_factory=lambda: Stage(step_count=4_000, batch_size=12, peak_rate=4e-3)
     )
-    autoencoder_steps: int = 1_500
+    autoencoder_steps: int = 1_000
     crop_px: int = 32
     shape_count: int = 256
     colour_count: int = 16
     colour_dim: int = 8
     decoder: Stage = field(
-        default_factory=lambda: Stage(step_count=4_200, batch_size=16, peak_rate=1.5e-3)
+        default_factory=lambda: Stage(step_count=3_600, batch_size=16, peak_rate=4e-3)
     )
     decoder_scene_count: int = 20_000
     clip: Stage = field(
-        default_factory=lambda: Stage(step_count=500, batch_size=128, peak_rate=1e-3)
+        default_factory=lambda: Stage(step_count=500, batch_size=128, peak_rate=2e-3)
     )
     dalle_bart: Stage = field(
-        default_factory=lambda: Stage(step_count=3_000, batch_size=32, peak_rate=1.5e-3)
+        default_factory=lambda: Stage(step_count=2_000, batch_size=32, peak_rate=3e-3)
     )
 
     sampling: dict[str, float] = field(
@@ -73,7 +73,7 @@ class Recipe:
         """The ``config.json`` of the VQGAN."""
         return {
             "ch": 16,
-            "ch_mult": [1, 2, 4, 4],
+            "ch_mult": [1, 2, 4, 6],
             "norm_groups": 4,
             "num_res_blocks": 1,
             "attn_resolutions": [],

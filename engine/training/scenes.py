@@ -260,17 +260,14 @@ def _place_several(count: int, rng: random.Random) -> list[Place]:
 
 def _place_alone(scene: Scene, rng: random.Random) -> Place:
     extent = _EXTENT_CELLS[scene.size]
-    if scene.size is Size.BIG:
-        return Place(left=rng.randint(0, 1), top=rng.randint(0, 1), extent=extent)
-    if scene.size is Size.NORMAL:
-        return Place(left=rng.choice((0, 1, 1, 1, 2)), top=1, extent=extent)
-    top = 3 if has_ground(scene.background) else rng.randint(1, 3)
-    return Place(left=rng.randint(0, 4), top=top, extent=extent)
+    lowest = CELLS - extent
+    highest = lowest - 1 if has_ground(scene.background) else 0
+    return Place(left=rng.randint(0, lowest), top=rng.randint(highest, lowest), extent=extent)
 
 
 def _place_stacked(scene: Scene, rng: random.Random) -> list[Place]:
     extent = _PAIR_EXTENT_CELLS
-    left = rng.choice((1, 2, 2, 2, 3))
+    left = rng.randint(0, CELLS - extent)
     air = CELLS - 2 * extent + _whole_cells_above(scene.items[1], extent)
     return [
         Place(left=left, top=air, extent=extent),
@@ -287,7 +284,9 @@ def _whole_cells_above(item: Item, extent: int) -> int:
 
 
 def _place_side_by_side(scene: Scene, rng: random.Random) -> list[Place]:
-    top = 3 if has_ground(scene.background) else rng.choice((2, 3))
+    lowest = CELLS - _PAIR_EXTENT_CELLS
+    highest = lowest - 1 if has_ground(scene.background) else 1
+    top = rng.randint(highest, lowest)
     return [Place(left=left, top=top, extent=_PAIR_EXTENT_CELLS) for left in (0, CELLS // 2)]
 
 

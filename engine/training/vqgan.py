@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from engine.training.dataset import Dataset
     from engine.training.objects import Sprites
     from engine.training.recipe import Recipe
+    from engine.training.scenes import Scene
 
 _COMMITMENT = 0.25
 _EDGES = 0.5
@@ -56,6 +57,8 @@ _REVIVE_EVERY_STEPS = 200
 _PICTURES_FOR_CODEBOOK = 1_500
 _NEARLY_EQUAL = 0.1  # of the standard deviation of all latents
 _CROP_TRIES = 3
+_PLAIN_FRACTION = 0.15  # of the decoder's pictures; the others are collages, as DalleBart makes
+_OBJECT_CHANCE = 3.0  # of a scene with an object to be seen by the decoder, beside another's
 _SHOWN = 16  # pictures on a sheet
 
 
@@ -148,15 +151,13 @@ class _Drawer(nnx.Module):
 def _with_trained_decoder(
     model: Vqgan, recipe: Recipe, data: Dataset, collages: Collages, folder: Path
 ) -> Vqgan:
-    """Train the decoder on whole pictures from the codes they will have, half of them collages."""
+    """Train the decoder on whole pictures from the codes they will have: nearly all collages."""
     count = min(recipe.decoder_scene_count, len(data.captions))
     plain = encoded(model, data.pixels[:count])
-    composed = np.stack(
-        [
-            collages.codes(one.scene, one.places)
-            for one in (sample(recipe.seed, i) for i in range(count))
-        ]
-    )
+    samples = [sample(recipe.seed, i) for i in range(count)]
+    composed = np.stack([collages.codes(one.scene, one.places) for one in samples])
+    chances = np.array([_chance(one.scene) for one in samples])
+    chances /= chances.sum()
     codebook = np.asarray(model.codebook.embedding[...])
     side = recipe.side_px // model.config.downscale
     some = codebook[composed[:_SHOWN]].reshape(-1, side, side, codebook.shape[-1])
@@ -172,8 +173,9 @@ def _with_trained_decoder(
 
     def batch(step: int) -> dict[str, Any]:
         rng = np.random.default_rng((recipe.seed, 6, step))
-        indices = rng.integers(0, count, recipe.decoder.batch_size)
-        codes = np.where(rng.random(len(indices))[:, None] < 0.5, plain[indices], composed[indices])  # noqa: PLR2004 - half
+        indices = rng.choice(count, recipe.decoder.batch_size, p=chances)
+        is_plain = rng.random(len(indices)) < _PLAIN_FRACTION
+        codes = np.where(is_plain[:, None], plain[indices], composed[indices])
         entries = codebook[codes].reshape(len(indices), side, side, -1)
         return {"entries": entries, "pixels": data.pictures(indices)}
 
@@ -186,6 +188,12 @@ def _with_trained_decoder(
     drawer = fit.model
     model.post_quant_conv, model.decoder = drawer.post_quant_conv, drawer.decoder
     return model
+
+
+def _chance(scene: Scene) -> float:
+    """How often the decoder sees ``scene``; an object is harder than a thing of one colour."""
+    has_object = any(item.colour is None for item in scene.items)
+    return _OBJECT_CHANCE if has_object else 1.0
 
 
 def _reconstructions(split: SplitVqgan, pictures: NDArray[np.float32]) -> Image.Image:

@@ -124,3 +124,41 @@ def test_checkpointed_gradients_keep_less_for_the_way_back() -> None:
         return sum(one.nbytes for one in jax.tree.leaves(way_back))
 
     assert kept_bytes(keeping_little(deep)) < 0.5 * kept_bytes(deep)
+
+
+def test_a_matrix_is_changed_alike_in_all_directions_and_vectors_of_tokens_number_by_number(
+    tmp_path: Path,
+) -> None:
+    rngs = nnx.Rngs(0)
+    model = nnx.Sequential(
+        nnx.Conv(3, 4, kernel_size=(3, 3), rngs=rngs),
+        nnx.Linear(4, 8, rngs=rngs),
+        nnx.Embed(5, 8, rngs=rngs),
+    )
+    rng = np.random.default_rng(0)
+
+    def weights(model: Any) -> list[Any]:
+        conv, linear, tokens = model.layers
+        return [conv.kernel[...].reshape(-1, 4), linear.kernel[...], tokens.embedding[...]]
+
+    # pulled a hundred times as hard in one direction as in the others
+    pulls = [
+        (pull := rng.normal(size=one.shape)) + 100 * np.outer(pull[:, 0], pull[0])
+        for one in weights(model)
+    ]
+
+    def loss(model: Any, batch: Mapping[str, Any]) -> tuple[jax.Array, dict[str, jax.Array]]:
+        pulled = [(one * pull).sum() for one, pull in zip(weights(model), pulls, strict=True)]
+        return jnp.asarray(pulled).sum() + 0 * batch["seen"].sum(), {}
+
+    stage = dataclasses.replace(STAGE, weight_decay=0.0)
+    fit = Fit("layers", model, stage, tmp_path)
+    before = [np.array(one) for one in weights(model)]  # training takes the model's own
+    fit.run(loss, batch, until=3)
+
+    conv, linear, tokens = (a - b for a, b in zip(weights(fit.model), before, strict=True))
+    for change in (conv, linear):
+        sizes = np.linalg.svd(change, compute_uv=False)
+        assert sizes.max() < 2 * sizes.min()
+    sizes = np.abs(tokens)
+    assert sizes.max() < 1.01 * sizes.min()
