@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _SCENES_SEED = 1
 _DRAWING_SEED = 2_022
+_DIFFERENT = 4.0  # of 255 levels, on average; a small thing moved by a token differs by twenty
 _SHEET_COLUMNS = 9
 _CAPTION_PX = 48
 _SHEET_CELL_PX = 144
@@ -96,6 +97,10 @@ def main() -> None:
     print(evaluate(pictures, objects, sprites))
     print("Objects as training shows them, alone on white:")
     print(evaluate((), drawn([Scene(items=(Item(thing=one),)) for one in Object]), sprites))
+    print(
+        f"Of the {options.candidates} candidates of a prompt, {distinct_count(pictures):.1f} show "
+        f"the things differently, {distinct_count(objects):.1f} the object"
+    )
     kept: dict[str, NDArray[np.uint8]] = {}
     for name, some in (("things", pictures), ("objects", objects)):
         wanted, got = reconstructed(options.checkpoint, [scene for scene, _ in some], sprites)
@@ -110,6 +115,18 @@ def main() -> None:
     if options.sheet:
         shown = [*pictures[:15], *pictures[options.scenes : options.scenes + 3], *objects[:18]]
         contact_sheet([(canonical_caption(s), best[0]) for s, best in shown]).save(options.sheet)
+
+
+def distinct_count(drawn: Iterable[tuple[Scene, Sequence[NDArray[np.uint8]]]]) -> float:
+    """Mean number of candidates that differ from each before them, beyond a few soft pixels."""
+    counts: list[int] = []
+    for _, candidates in drawn:
+        kept: list[NDArray[np.int16]] = []
+        for one in (picture.astype(np.int16) for picture in candidates):
+            if all(np.abs(one - other).mean() > _DIFFERENT for other in kept):
+                kept.append(one)
+        counts.append(len(kept))
+    return float(np.mean(counts))
 
 
 def reconstructed(
