@@ -54,14 +54,14 @@ class Recipe:
     colour_count: int = 16
     colour_dim: int = 8
     decoder: Stage = field(
-        default_factory=lambda: Stage(step_count=3_600, batch_size=16, peak_rate=4e-3)
+        default_factory=lambda: Stage(step_count=3_200, batch_size=16, peak_rate=4e-3)
     )
     decoder_scene_count: int = 20_000
     clip: Stage = field(
         default_factory=lambda: Stage(step_count=500, batch_size=128, peak_rate=2e-3)
     )
     dalle_bart: Stage = field(
-        default_factory=lambda: Stage(step_count=2_000, batch_size=32, peak_rate=3e-3)
+        default_factory=lambda: Stage(step_count=1_400, batch_size=32, peak_rate=3e-3)
     )
 
     sampling: dict[str, float] = field(

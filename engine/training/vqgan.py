@@ -39,7 +39,7 @@ from engine.training.fit import Fit
 from engine.training.progress import rows_of_pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from jaxtyping import Array, Float, Int
@@ -152,16 +152,15 @@ def _with_trained_decoder(
     model: Vqgan, recipe: Recipe, data: Dataset, collages: Collages, folder: Path
 ) -> Vqgan:
     """Train the decoder on whole pictures from the codes they will have: nearly all collages."""
-    count = min(recipe.decoder_scene_count, len(data.captions))
-    plain = encoded(model, data.pixels[:count])
-    samples = [sample(recipe.seed, i) for i in range(count)]
-    composed = np.stack([collages.codes(one.scene, one.places) for one in samples])
-    chances = np.array([_chance(one.scene) for one in samples])
-    chances /= chances.sum()
     codebook = np.asarray(model.codebook.embedding[...])
     side = recipe.side_px // model.config.downscale
-    some = codebook[composed[:_SHOWN]].reshape(-1, side, side, codebook.shape[-1])
-    wanted = data.pictures(np.arange(len(some)))
+
+    def entries(codes: NDArray[np.int16]) -> NDArray[np.float32]:
+        return codebook[codes].reshape(-1, side, side, codebook.shape[-1])
+
+    wanted = data.pictures(np.arange(min(_SHOWN, len(data.captions))))
+    shown = [sample(recipe.seed, i) for i in range(len(wanted))]
+    some = entries(np.stack([collages.codes(one.scene, one.places) for one in shown]))
     draw = nnx.jit(lambda drawer: drawer(some))
     fit = Fit(
         "decoder",
@@ -170,24 +169,41 @@ def _with_trained_decoder(
         folder,
         show=lambda drawer: rows_of_pictures(wanted, np.asarray(draw(drawer))),
     )
+    if fit.step < recipe.decoder.step_count:
+        draw_codes = _codes_of_pictures(model, recipe, data, collages)
 
-    def batch(step: int) -> dict[str, Any]:
-        rng = np.random.default_rng((recipe.seed, 6, step))
-        indices = rng.choice(count, recipe.decoder.batch_size, p=chances)
-        is_plain = rng.random(len(indices)) < _PLAIN_FRACTION
-        codes = np.where(is_plain[:, None], plain[indices], composed[indices])
-        entries = codebook[codes].reshape(len(indices), side, side, -1)
-        return {"entries": entries, "pixels": data.pictures(indices)}
+        def batch(step: int) -> dict[str, Any]:
+            indices, codes = draw_codes(np.random.default_rng((recipe.seed, 6, step)))
+            return {"entries": entries(codes), "pixels": data.pictures(indices)}
 
-    def loss(drawer: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        wanted, got = batch["pixels"], drawer(batch["entries"]).astype(jnp.float32)
-        value = reconstruction_loss(wanted, got)
-        return value, {"psnr": _psnr(wanted, got)}
-
-    fit.run(loss, batch, until=recipe.decoder.step_count)
+        fit.run(_drawer_loss, batch, until=recipe.decoder.step_count)
     drawer = fit.model
     model.post_quant_conv, model.decoder = drawer.post_quant_conv, drawer.decoder
     return model
+
+
+def _codes_of_pictures(
+    model: Vqgan, recipe: Recipe, data: Dataset, collages: Collages
+) -> Callable[[np.random.Generator], tuple[NDArray[np.int64], NDArray[np.int16]]]:
+    """Return what draws a batch: which scenes, and their codes, plain ones or a collage's."""
+    count = min(recipe.decoder_scene_count, len(data.captions))
+    plain = encoded(model, data.pixels[:count])
+    samples = [sample(recipe.seed, i) for i in range(count)]
+    composed = np.stack([collages.codes(one.scene, one.places) for one in samples])
+    chances = np.array([_chance(one.scene) for one in samples])
+    chances /= chances.sum()
+
+    def drawn(rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+        indices = rng.choice(count, recipe.decoder.batch_size, p=chances)
+        is_plain = rng.random(len(indices)) < _PLAIN_FRACTION
+        return indices, np.where(is_plain[:, None], plain[indices], composed[indices])
+
+    return drawn
+
+
+def _drawer_loss(drawer: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    wanted, got = batch["pixels"], drawer(batch["entries"]).astype(jnp.float32)
+    return reconstruction_loss(wanted, got), {"psnr": _psnr(wanted, got)}
 
 
 def _chance(scene: Scene) -> float:
