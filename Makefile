@@ -1,6 +1,5 @@
 # The front door. Needs Python 3.11 or newer and pip; everything else goes into .venv.
 PYTHON ?= python3
-WORKERS ?= 2
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 UV := $(VENV)/bin/uv
@@ -38,7 +37,7 @@ run: $(RUN_STAMP)
 	$(VENV)/bin/imagine run
 
 test: $(DEV_STAMP)
-	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	$(VENV)/bin/python -m pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile) $(TESTS)
 
 lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check .
