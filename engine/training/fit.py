@@ -208,7 +208,7 @@ def _optimiser(stage: Stage) -> optax.GradientTransformation:
     )
 
 
-def _matrices(params: nnx.State) -> Any:
+def _matrices(params: Any) -> Any:
     """Say which axes of every kernel are summed over and which one comes out, else ``None``."""
 
     def axes(path: Any, weight: Any) -> contrib.MuonDimensionNumbers | None:
