@@ -187,7 +187,7 @@ def keeping_little(loss: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _optimiser(stage: Stage) -> optax.GradientTransformation:
-    """Muon for the matrices inside, which learns in half the steps; AdamW for all else.
+    """Muon for matrices and convolutions, AdamW for all else.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; Liu et
     al. 2025, "Muon is Scalable for LLM Training" (steps as large as AdamW's, so one rate serves).

@@ -18,7 +18,7 @@ from engine.training.scenes import CELLS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """How long one model is trained: AdamW, linear warm-up, cosine decay to zero.
+    """How long one model is trained: Muon and AdamW, linear warm-up, cosine decay nearly to zero.
 
     ``checkpoint_gradients`` trades time for memory: of a step only the results of convolutions
     and matrix products are kept for its way back, and the rest is computed again.

@@ -260,9 +260,14 @@ def _place_several(count: int, rng: random.Random) -> list[Place]:
 
 def _place_alone(scene: Scene, rng: random.Random) -> Place:
     extent = _EXTENT_CELLS[scene.size]
+    left = rng.randint(0, CELLS - extent)
+    return Place(left=left, top=_random_top(scene, extent, 0, rng), extent=extent)
+
+
+def _random_top(scene: Scene, extent: int, highest: int, rng: random.Random) -> int:
+    """Anywhere from ``highest`` down, or on the ground where there is one."""
     lowest = CELLS - extent
-    highest = lowest - 1 if has_ground(scene.background) else 0
-    return Place(left=rng.randint(0, lowest), top=rng.randint(highest, lowest), extent=extent)
+    return rng.randint(lowest - 1 if has_ground(scene.background) else highest, lowest)
 
 
 def _place_stacked(scene: Scene, rng: random.Random) -> list[Place]:
@@ -284,9 +289,7 @@ def _whole_cells_above(item: Item, extent: int) -> int:
 
 
 def _place_side_by_side(scene: Scene, rng: random.Random) -> list[Place]:
-    lowest = CELLS - _PAIR_EXTENT_CELLS
-    highest = lowest - 1 if has_ground(scene.background) else 1
-    top = rng.randint(highest, lowest)
+    top = _random_top(scene, _PAIR_EXTENT_CELLS, 1, rng)
     return [Place(left=left, top=top, extent=_PAIR_EXTENT_CELLS) for left in (0, CELLS // 2)]
 
 
