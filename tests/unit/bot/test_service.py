@@ -762,6 +762,25 @@ async def test_a_job_that_was_being_drawn_when_the_bot_died_twice_is_given_up(
     ]
 
 
+async def test_what_may_have_arrived_is_not_given_up_however_often_the_bot_dies_while_it_redraws(
+    house: House,
+) -> None:
+    house.delivery.open.clear()
+    job = await house.service.submit(submission())
+    await until(lambda: house.delivery.attempts)
+    for _ in range(3):
+        await house.crash()
+        house.engine.open.clear()
+        await house.until_drawing()
+    house.engine.open.set()
+    await house.all_done()
+
+    assert await house.state_of(job) is JobState.DELIVERED
+    ((delivered, _),) = house.delivery.delivered
+    assert delivered.attempt_count == 1
+    assert house.delivery.apologies == []
+
+
 async def test_a_bot_that_stops_in_good_order_however_often_gives_up_nothing(
     house: House,
 ) -> None:
