@@ -11,6 +11,8 @@ WORDS_VENV := .venv-words
 WORDS_STAMP := $(WORDS_VENV)/.stamp
 LPIPS_VENV := .venv-lpips
 LPIPS_STAMP := $(LPIPS_VENV)/.stamp
+# Processes that share the tests; 0 is this one alone.
+WORKERS ?= 2
 
 .DELETE_ON_ERROR:
 .PHONY: help install run test lint screenshots bench bench-moderation soak train eval-demo lock clean
@@ -37,7 +39,7 @@ run: $(RUN_STAMP)
 	$(VENV)/bin/imagine run
 
 test: $(DEV_STAMP)
-	$(VENV)/bin/python -m pytest $(if $(WORKERS),-n $(WORKERS) --dist loadfile) $(TESTS)
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: $(DEV_STAMP)
 	$(VENV)/bin/ruff check .

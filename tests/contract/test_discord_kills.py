@@ -146,6 +146,7 @@ def new_world(server: DiscordServer, folder: Path, migrated: Path, *, pause_s: f
     return World(server, life, database_url(folder), [])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("case", "moment"),

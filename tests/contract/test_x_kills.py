@@ -73,6 +73,7 @@ async def all_delivered(life: Life, x: XServer, asked: Sequence[str]) -> None:
     await database.close()
 
 
+@pytest.mark.long
 async def test_a_process_killed_at_any_moment_leaves_one_answer_to_each_mention(
     life: Life, x: XServer
 ) -> None:

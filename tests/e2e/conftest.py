@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tests.support.bot_process import BotProcess
+from tests.support.turns import compiled_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def new_bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewBot]:
     """Make a bot with these variables and data of its own; it ends with the module."""
-    # Compiled programs are shared, for they are the slow part of a start.
-    compiled = tmp_path_factory.getbasetemp() / "compiled"
-    compiled.mkdir(exist_ok=True)
+    compiled = compiled_dir(tmp_path_factory)
     bots: list[BotProcess] = []
 
     def make(**variables: str) -> BotProcess:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     NewBot = Callable[..., BotProcess]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 DRAWN_WITHIN_S = 120.0
 CARD = re.compile(r"\*\*(.+)\*\*\n-# 9 pictures, best first · seed (\d+) · demo · \d+ s")

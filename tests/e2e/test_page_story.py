@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.bot_process import BotProcess
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 BOT_VARIABLES = {"DAILY_PICTURES": "12"}
 

@@ -28,6 +28,7 @@ from tests.support.hub_server import FakeHub, serve
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.shown_commands import run_by, runs
 from tests.support.tiny import tiny_checkpoint
+from tests.support.turns import compiled_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from engine.sources.hub import HubPart
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 SHOWN_ADDRESS: Final = "http://127.0.0.1:8080"
 HERE: Final = "web/127.0.0.1"
@@ -50,10 +51,8 @@ OFF: Final = (
 def readme(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The checkout of somebody who follows the README."""
     checkout = Checkout(tmp_path_factory.mktemp("readme"))
-    compiled = tmp_path_factory.getbasetemp() / "compiled"  # as in tests/e2e/conftest.py
-    compiled.mkdir(exist_ok=True)
     (checkout.folder / "data").mkdir()
-    (checkout.folder / "data" / "compiled").symlink_to(compiled)
+    (checkout.folder / "data" / "compiled").symlink_to(compiled_dir(tmp_path_factory))
     return checkout
 
 

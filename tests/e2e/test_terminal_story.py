@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     NewBot = Callable[..., BotProcess]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 REPORT = re.compile(
     r"""4 pictures in cube\.png, best first, and by themselves in cubes\. Seed 7 draws them again\.

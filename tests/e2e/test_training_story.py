@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 PROMPT = "a red circle on a blue background"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)  # compiling takes a minute or two on two cores
 def test_training_from_nothing_ends_in_a_checkpoint_that_draws(tmp_path: Path) -> None:
     write_stand_ins(tmp_path / "work" / "objects")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     NewBot = Callable[..., BotProcess]
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 DRAWN_WITHIN_S = 120.0
 LISTENS_WITHIN_S = 30.0

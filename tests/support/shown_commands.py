@@ -66,7 +66,7 @@ NOT_HERE: Final = {
     "make test": _WHOLE,
     "make lint": _WHOLE,
     "make test TESTS=tests/unit": _WHOLE,
-    "make test WORKERS=2": _WHOLE,
+    "make test WORKERS=0": _WHOLE,
     ".venv/bin/python -m tests.bench --device gpu --model mega --dtype bfloat16": "needs a GPU",
     ".venv/bin/pip install -e '.[wandb]'": _NETWORK,
     ".venv/bin/pip install -e '.[buckets]'": _NETWORK,

@@ -1,8 +1,9 @@
-"""Lets tests that measure time run alone, though two processes share the others.
+"""Lets two processes share the tests: who runs when, and what they have in common.
 
-A pytest plugin (see ``tests/conftest.py``). What is marked ``alone`` waits until the other
-process is between two tests, and the other one then waits for it. Where pytest-xdist does
-not run, nothing else does at the same time anyway.
+A pytest plugin (see ``tests/conftest.py``). What is marked ``alone`` measures time: it waits
+until the other process is between two tests, and the other one then waits for it. What is marked
+``long`` begins first, so that no process still works on it when the other has nothing left. Where
+pytest-xdist does not run, nothing else does at the same time anyway.
 """
 
 from __future__ import annotations
@@ -55,8 +56,16 @@ class Turns:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Explain the mark."""
+    """Explain the marks."""
     config.addinivalue_line("markers", "alone: no other test runs meanwhile, for it measures time")
+    config.addinivalue_line("markers", "long: begins before all others, for it takes a minute")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put whole files with a long test first; the others keep their order."""
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -87,3 +96,13 @@ def own_share(numbers: range) -> range:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
     count = os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")
     return numbers[int(worker) :: int(count)]
+
+
+def compiled_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for compiled programs, the slow part of a start, that all workers share."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    compiled = folder / "compiled"
+    compiled.mkdir(exist_ok=True)
+    return compiled

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.turns import Turns, own_share
+from tests.support.turns import Turns, own_share, pytest_collection_modifyitems
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +76,22 @@ def test_the_workers_of_a_run_share_the_numbers(monkeypatch: pytest.MonkeyPatch)
         shares.append([*own_share(range(10))])
 
     assert shares == [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
+
+
+class _Item(pytest.Item):
+    def runtest(self) -> None:
+        raise NotImplementedError
+
+
+def test_a_file_with_a_long_test_is_first_and_the_others_keep_their_order(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    items: list[pytest.Item] = [
+        _Item.from_parent(request.session, name=name, path=tmp_path / file)  # pyright: ignore[reportUnknownMemberType] # pytest's
+        for file, name in [("b.py", "b1"), ("a.py", "a1"), ("c.py", "c1"), ("c.py", "c2")]
+    ]
+    items[3].add_marker("long")
+
+    pytest_collection_modifyitems(items)
+
+    assert [item.name for item in items] == ["c1", "c2", "b1", "a1"]

@@ -102,6 +102,7 @@ def database() -> Iterator[InlineDatabase]:
     opened.close()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900 + HISTORIES)
 def test_in_any_history_each_mention_is_answered_once_and_every_promise_holds(
     database: InlineDatabase, capsys: pytest.CaptureFixture[str]
