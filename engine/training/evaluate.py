@@ -97,9 +97,12 @@ def main() -> None:
     print(evaluate(pictures, objects, sprites))
     print("Objects as training shows them, alone on white:")
     print(evaluate((), drawn([Scene(items=(Item(thing=one),)) for one in Object]), sprites))
+    of_things, of_objects = (
+        distinct_count(candidates for _, candidates in some) for some in (pictures, objects)
+    )
     print(
-        f"Of the {options.candidates} candidates of a prompt, {distinct_count(pictures):.1f} show "
-        f"the things differently, {distinct_count(objects):.1f} the object"
+        f"Of the {options.candidates} candidates of a prompt, {of_things:.1f} show the things "
+        f"differently, {of_objects:.1f} the object"
     )
     kept: dict[str, NDArray[np.uint8]] = {}
     for name, some in (("things", pictures), ("objects", objects)):
@@ -117,10 +120,10 @@ def main() -> None:
         contact_sheet([(canonical_caption(s), best[0]) for s, best in shown]).save(options.sheet)
 
 
-def distinct_count(drawn: Iterable[tuple[Scene, Sequence[NDArray[np.uint8]]]]) -> float:
+def distinct_count(drawn: Iterable[Sequence[NDArray[np.uint8]]]) -> float:
     """Mean number of candidates that differ from each before them, beyond a few soft pixels."""
     counts: list[int] = []
-    for _, candidates in drawn:
+    for candidates in drawn:
         kept: list[NDArray[np.int16]] = []
         for one in (picture.astype(np.int16) for picture in candidates):
             if all(np.abs(one - other).mean() > _DIFFERENT for other in kept):

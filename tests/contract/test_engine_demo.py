@@ -29,7 +29,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(400),
     pytest.mark.alone,
-    pytest.mark.long,
 ]
 
 LIMIT_MS = 50.0

@@ -2,8 +2,9 @@
 
 A pytest plugin (see ``tests/conftest.py``). What is marked ``alone`` measures time: it waits
 until the other process is between two tests, and the other one then waits for it. What is marked
-``long`` begins first, so that no process still works on it when the other has nothing left. Where
-pytest-xdist does not run, nothing else does at the same time anyway.
+``long`` begins first, so that no process still works on it when the other has nothing left, and
+what is ``alone`` comes last, so that it need not wait for what is long. Where pytest-xdist does
+not run, nothing else does at the same time anyway.
 """
 
 from __future__ import annotations
@@ -63,9 +64,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put whole files with a long test first; the others keep their order."""
-    long = {item.path for item in items if item.get_closest_marker("long")}
-    items.sort(key=lambda item: item.path not in long)
+    """Put whole files with a long test first and those with one alone last, else as they are."""
+    place = {"long": 0, "alone": 2}
+    places = {
+        item.path: place[m.name] for item in items for m in item.iter_markers() if m.name in place
+    }
+    items.sort(key=lambda item: places.get(item.path, 1))
 
 
 @pytest.hookimpl(optionalhook=True)

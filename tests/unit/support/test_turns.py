@@ -83,15 +83,16 @@ class _Item(pytest.Item):
         raise NotImplementedError
 
 
-def test_a_file_with_a_long_test_is_first_and_the_others_keep_their_order(
+def test_files_with_a_long_test_are_first_and_those_with_one_alone_last(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     items: list[pytest.Item] = [
         _Item.from_parent(request.session, name=name, path=tmp_path / file)  # pyright: ignore[reportUnknownMemberType] # pytest's
-        for file, name in [("b.py", "b1"), ("a.py", "a1"), ("c.py", "c1"), ("c.py", "c2")]
+        for file, name in [*zip(["d.py", "b.py", "a.py", "c.py", "c.py"], "DBACc", strict=True)]
     ]
-    items[3].add_marker("long")
+    items[0].add_marker("alone")
+    items[4].add_marker("long")
 
     pytest_collection_modifyitems(items)
 
-    assert [item.name for item in items] == ["c1", "c2", "b1", "a1"]
+    assert [item.name for item in items] == [*"CcBAD"]

@@ -18,6 +18,6 @@ def test_a_thing_somewhere_else_is_another_picture_and_noise_is_none() -> None:
     noise = np.random.default_rng(0).integers(0, 4, (64, 64, 3))
     noisy = np.clip(at(0) + noise, 0, 255).astype(np.uint8)
 
-    assert distinct_count([(SCENE, [at(0), noisy, at(0)])]) == 1
-    assert distinct_count([(SCENE, [at(0), at(1), noisy, at(4), at(1)])]) == 3
-    assert distinct_count([(SCENE, [at(0)]), (SCENE, [at(0), at(2)])]) == 1.5
+    assert distinct_count([[at(0), noisy, at(0)]]) == 1
+    assert distinct_count([[at(0), at(1), noisy, at(4), at(1)]]) == 3
+    assert distinct_count([[at(0)], [at(0), at(2)]]) == 1.5
