@@ -23,7 +23,7 @@ pytest_plugins = ["tests.support.databases", "tests.support.turns"]
 
 
 @pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction] # pytest uses it
+def own_logging() -> Iterator[None]:
     """What a command does to the logging of its process ends with the test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level

@@ -88,7 +88,7 @@ def test_files_with_a_long_test_are_first_and_those_with_one_alone_last(
 ) -> None:
     items: list[pytest.Item] = [
         _Item.from_parent(request.session, name=name, path=tmp_path / file)  # pyright: ignore[reportUnknownMemberType] # pytest's
-        for file, name in [*zip(["d.py", "b.py", "a.py", "c.py", "c.py"], "DBACc", strict=True)]
+        for file, name in zip(["d.py", "b.py", "a.py", "c.py", "c.py"], "DBACc", strict=True)
     ]
     items[0].add_marker("alone")
     items[4].add_marker("long")
