@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bot.jobs import JobId, JobState, Platform, UnknownPictureError
 from bot.web import views
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bot.web.board import Board
     from bot.web.gallery import Gallery
     from bot.web.views import View
+
+_ENDS: Final = frozenset({JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED})
 
 log = logging.getLogger(__name__)
 
@@ -71,15 +73,14 @@ class Album:
 
     async def view(self, job_id: JobId) -> View | None:
         """What is known of a job of the page; ``None`` if there is no such job."""
-        known = self._board.latest(job_id) or await asyncio.to_thread(self._gallery.read, job_id)
-        if known is not None and views.is_final(known):
-            return known
+        if self._board.latest(job_id) is None:
+            end = await asyncio.to_thread(self._gallery.read, job_id)
+            if end is not None:
+                return end
         past = await self._archive.past(job_id)
-        if known is not None and (past is None or past.job.state is not JobState.CANCELLED):
-            return known  # only a command beside this process ends a job without a word
         if past is None or past.job.submission.person.platform is not Platform.WEB:
-            return None
-        return views.past(past)
+            return self._board.latest(job_id)
+        return await self._view_of(past)
 
     async def history(self, person: Person, *, limit: int, before: JobId | None) -> list[View]:
         """The newest jobs of somebody, newest first; or those older than ``before``."""
@@ -107,12 +108,15 @@ class Album:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _view_of(self, past: Past) -> View:
-        if past.job.state is JobState.CANCELLED:
-            return views.past(past)
+        """What is known of a job that the store knows.
+
+        A job may end without a word at the board: by a command beside this process, by another
+        process, or because its end could not be written.
+        """
         latest = self._board.latest(past.job.id)
-        return (
-            latest or await asyncio.to_thread(self._gallery.read, past.job.id) or views.past(past)
-        )
+        if latest is not None and past.job.state not in _ENDS:
+            return latest
+        return await asyncio.to_thread(self._gallery.read, past.job.id) or views.past(past)
 
     async def _picture_count(self, job_id: JobId) -> int:
         view = await self.view(job_id)

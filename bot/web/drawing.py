@@ -64,8 +64,8 @@ class DrawingRoutes:
         service: Takes the submissions.
         sketchbook: Knows how to draw on from what is there.
         board: Told of what is given up.
-        keep_accepted: Writes a job that was accepted; a ``DeliveryError`` if it cannot.
-        keep_cancelled: The same for one that was given up.
+        make_room: Makes room for the pictures of a job; a ``DeliveryError`` if it cannot.
+        keep_cancelled: Notes that a job was given up; a ``DeliveryError`` if it cannot.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class DrawingRoutes:
         sketchbook: Sketchbook,
         board: Board,
         *,
-        keep_accepted: Callable[[Job], Awaitable[View]],
+        make_room: Callable[[Job], Awaitable[None]],
         keep_cancelled: Callable[[Job], Awaitable[View]],
     ) -> None:
         self._service = service
         self._sketchbook = sketchbook
         self._board = board
-        self._keep_accepted = keep_accepted
+        self._make_room = make_room
         self._keep_cancelled = keep_cancelled
 
     def routes(self) -> list[web.RouteDef]:
@@ -125,7 +125,7 @@ class DrawingRoutes:
         )
         job = await self._accepted(submission)
         try:
-            await self._keep_accepted(job)
+            await self._make_room(job)
         except DeliveryError as error:  # its delivery will fail too, and give the quota back
             return refusal(str(error), HTTPStatus.INSUFFICIENT_STORAGE)
         return fresh({"job_id": job.id, "page": f"/jobs/{job.id}"}, status=HTTPStatus.ACCEPTED)

@@ -1,9 +1,10 @@
 """Keeps what the page shows on disk, so that a job's page survives a restart.
 
-One folder per job: ``job.json`` (the last view), ``grid.png`` and ``01.png`` and on, best
-first, and what was made of them since (``01.webp``, ``01-x4.png``). ``job.json`` is replaced
-last and in one step, so whoever reads "done" finds all the pictures. Everything here blocks on
-the disk; callers use a thread.
+One folder per job: ``job.json`` (the view of its end), ``grid.png`` and ``01.png`` and on, best
+first, and what was made of them since (``01.webp``, ``01-x4.png``). ``job.json`` is written
+last and in one step, so whoever reads "done" finds all the pictures. Before its end a job is
+the store's alone: two writers of one file could leave the older view there. Everything here
+blocks on the disk; callers use a thread.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class Gallery:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def write_accepted(self, job: Job) -> View:
-        """Note an accepted job unless more is known about it already."""
-        return self.read(job.id) or self._write_state(job.id, views.accepted(job))
+    def make_room(self, job: Job) -> None:
+        """Make the folder of a job, to learn early if nothing can be written."""
+        self._made_folder(job.id)
 
     def write_done(self, job: Job, drawn: Drawn) -> View:
         """Keep the pictures of a job; doing it again changes nothing."""
@@ -61,12 +62,13 @@ class Gallery:
         new.replace(folder / name)
 
     def read(self, job_id: str) -> View | None:
-        """Return the last view of a job; ``None`` if there is no such job."""
+        """Return the view of a job's end; ``None`` if none was written."""
         try:
             text = (self._folder_of(job_id) / _STATE_NAME).read_text("utf-8")
         except (OSError, ValueError):
             return None
-        return cast("View", json.loads(text))
+        view = cast("View", json.loads(text))
+        return view if views.is_final(view) else None  # earlier versions wrote others, too
 
     def picture_path(self, job_id: str, name: str) -> Path | None:
         """Return where a picture lies; ``None`` if there is none of that name."""

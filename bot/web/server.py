@@ -12,7 +12,7 @@ import asyncio
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from engine.api import Drawn
 
 __all__ = ["WebAdapter", "WebPortError", "WebStudio", "reserve_port"]
+
+T = TypeVar("T")
 
 _STATIC: Final = Path(str(files("bot.web"))) / "static"
 _GOODBYE_S: Final = 2.0
@@ -91,7 +93,7 @@ class WebAdapter:
             service,
             studio,
             self._board,
-            keep_accepted=self._keep_accepted,
+            make_room=self._make_room,
             keep_cancelled=self._keep_cancelled,
         )
         self._pages = pages
@@ -164,13 +166,13 @@ class WebAdapter:
         self._board.post(job.id, views.cancelled(job))
         await self._keep_cancelled(job)
 
-    async def _keep_accepted(self, job: Job) -> View:
-        return await self._kept(partial(self._gallery.write_accepted, job))
+    async def _make_room(self, job: Job) -> None:
+        await self._kept(partial(self._gallery.make_room, job))
 
     async def _keep_cancelled(self, job: Job) -> View:
         return await self._kept(partial(self._gallery.write_cancelled, job))
 
-    async def _kept(self, write: Callable[[], View]) -> View:
+    async def _kept(self, write: Callable[[], T]) -> T:
         try:
             return await asyncio.to_thread(write)
         except OSError as error:

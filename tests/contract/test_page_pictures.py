@@ -93,6 +93,20 @@ async def test_nonsense_for_a_limit_is_the_usual_one(page: Page, limit: str) -> 
     assert (len(found), has_more) == (12, True)
 
 
+async def test_of_a_job_only_its_end_is_written_so_that_nothing_older_can_replace_it(
+    page: Page,
+) -> None:
+    page.engine.open.clear()
+    _, accepted = await page.ask(prompt="a green cube", pictures=1)
+    folder = page.pictures_dir / accepted["job_id"]
+
+    assert list(folder.iterdir()) == []
+
+    page.engine.open.set()
+    await page.views(accepted["job_id"])
+    assert sorted(path.name for path in folder.iterdir()) == ["01.png", "grid.png", "job.json"]
+
+
 async def test_nobody_sees_what_another_asked_for(page: Page) -> None:
     await page.drawn(prompt="a green cube", pictures=1)
 
