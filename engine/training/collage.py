@@ -41,6 +41,7 @@ from engine.training.things import Thing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from jaxtyping import Array, Float, Int
     from numpy.typing import NDArray
 
     from engine.models.vqgan import Vqgan
@@ -133,9 +134,18 @@ def in_unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def encoded(model: Vqgan, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
     """Codes int16 [N, S] of pictures [N, h, w, 3]."""
-    encode = nnx.jit(lambda vqgan, some: vqgan.encode(some))
-    groups = np.array_split(pixels, -(-len(pixels) // _ENCODED_AT_ONCE))
-    return np.concatenate([np.asarray(encode(model, in_unit(one)), np.int16) for one in groups])
+    codes: list[NDArray[np.int16]] = []
+    for start in range(0, len(pixels), _ENCODED_AT_ONCE):
+        some = in_unit(pixels[start : start + _ENCODED_AT_ONCE])
+        missing = _ENCODED_AT_ONCE - len(some)  # one shape is compiled once
+        filled = np.pad(some, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        codes.append(np.asarray(_encode(model, filled), np.int16)[: len(some)])
+    return np.concatenate(codes)
+
+
+@nnx.jit
+def _encode(model: Vqgan, pixels: Float[Array, "N h w 3"]) -> Int[Array, "N S"]:
+    return model.encode(pixels)
 
 
 _PartKey = tuple[Thing | Object, Style, int]

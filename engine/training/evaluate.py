@@ -55,7 +55,7 @@ def main() -> None:
     """Evaluate a checkpoint from the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--checkpoint", type=Path, default=DEMO_CHECKPOINT)
-    parser.add_argument("--scenes", type=int, default=200, help="how many held-out scenes")
+    parser.add_argument("--scenes", type=int, default=400, help="how many held-out scenes")
     parser.add_argument("--counts", type=int, default=50, help="how many scenes of equal things")
     parser.add_argument("--objects", type=int, default=100, help="how many objects")
     parser.add_argument(

@@ -58,14 +58,14 @@ class Recipe:
     )
     decoder_scene_count: int = 20_000
     clip: Stage = field(
-        default_factory=lambda: Stage(step_count=500, batch_size=128, peak_rate=2e-3)
+        default_factory=lambda: Stage(step_count=900, batch_size=128, peak_rate=2e-3)
     )
     dalle_bart: Stage = field(
         default_factory=lambda: Stage(step_count=1_400, batch_size=32, peak_rate=3e-3)
     )
 
     sampling: dict[str, float] = field(
-        default_factory=lambda: {"condition_scale": 1.5, "temperature": 0.5, "top_k": 4}
+        default_factory=lambda: {"condition_scale": 1.5, "temperature": 1.0, "top_k": 2}
     )
     """What a request gets that does not say: chosen by `make eval-demo`."""
 
