@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -139,7 +140,7 @@ def encoded(model: Vqgan, pixels: NDArray[np.uint8]) -> NDArray[np.int16]:
         some = in_unit(pixels[start : start + _ENCODED_AT_ONCE])
         missing = _ENCODED_AT_ONCE - len(some)  # one shape is compiled once
         filled = np.pad(some, ((0, missing), (0, 0), (0, 0), (0, 0)))
-        codes.append(np.asarray(_encode(model, filled), np.int16)[: len(some)])
+        codes.append(np.asarray(_encode(model, jnp.asarray(filled)), np.int16)[: len(some)])
     return np.concatenate(codes)
 
 
