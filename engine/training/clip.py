@@ -2,7 +2,7 @@
 
 Half of a batch is alike but for what is shown, so that it learns to tell just that apart. Two
 halves of these put together show something too many, too few or torn, as candidates may, and
-fit no caption.
+fit the caption of neither.
 
 Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
 Supervision", figure 3 (symmetric cross-entropy over the similarities of a batch).
@@ -52,12 +52,13 @@ def train(recipe: Recipe, data: Dataset, tokenizer: ClipTokenizer, folder: Path)
         captions = [data.some_caption(i, rng) for i in indices]
         texts = [tokenizer.encode(one) for one in captions]
         whole = data.pixels[indices]
-        mixed, fits_none = halves(whole[len(whole) - len(whole) // 2 :], rng)
+        alike_count = len(whole) // 2
+        mixed, differs = halves(whole[-alike_count:], rng)
         shown = np.concatenate([whole, mixed])
         noise = rng.normal(0, _PIXEL_NOISE, (len(shown), 1, 1, 3)).astype(np.float32)
         return {
             "pixels": pixels.prepare(shown) + noise / np.asarray(pixels.std, np.float32),
-            "counts": np.concatenate([np.ones(len(whole), np.bool_), fits_none]),
+            "compared": compared(len(whole), differs),
             "ids": np.stack([one.ids for one in texts]),
             "mask": np.stack([one.mask for one in texts]).astype(bool),
             "same": np.array([[one == other for other in captions] for one in captions]),
@@ -99,6 +100,18 @@ def halves(
     return mixed, differs[0] & differs[1]
 
 
+def compared(size: int, differs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pictures each of ``size`` captions is compared with, [size, size + N].
+
+    With all whole ones, and of the mixed ones with those that have a half of its own picture:
+    three of the four things of another one may be what a third caption wants.
+    """
+    own = np.eye(len(differs), dtype=np.bool_)
+    is_half_own = np.zeros((size, len(differs)), np.bool_)
+    is_half_own[-len(differs) :] = own | np.roll(own, 1, axis=1)
+    return np.concatenate([np.ones((size, size), np.bool_), is_half_own & differs], axis=1)
+
+
 def _loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     pictures = model.embed_pictures(batch["pixels"])
     texts = model.embed_text(batch["ids"], batch["mask"])
@@ -106,7 +119,7 @@ def _loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     # two scenes of a batch may have the same caption: both are right then
     wanted = batch["same"] / batch["same"].sum(-1, keepdims=True)
     of_whole = logits[: len(wanted)]
-    of_text = jnp.where(batch["counts"], logits.T, _NEVER)
+    of_text = jnp.where(batch["compared"], logits.T, _NEVER)
     of_all = jnp.pad(wanted, ((0, 0), (0, len(logits) - len(wanted))))
     loss = (_cross_entropy(of_whole, wanted) + _cross_entropy(of_text, of_all)) / 2
     right = jnp.take_along_axis(batch["same"], of_whole.argmax(-1)[:, None], axis=-1).mean()
