@@ -26,7 +26,7 @@ help:
 	@echo 'make bench  measure how fast pictures are drawn and requests accepted here'
 	@echo 'make bench-moderation  count false alarms and misses, beside two other packages'
 	@echo 'make soak   kill bots at 700 random moments, load Discord, live 20,000 histories on X'
-	@echo 'make train  train the demo model anew (about two hours on two cores)'
+	@echo 'make train  train the demo model anew (an hour or two on two cores)'
 	@echo 'make eval-demo  measure how well the demo model draws what it was told'
 	@echo 'make lock   pin the newest allowed packages in requirements*.lock'
 	@echo 'make clean  remove .venv and caches; data/ stays'

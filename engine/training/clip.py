@@ -1,8 +1,6 @@
 """Trains the small CLIP: captions and pictures of the same scenes are pulled together.
 
-Half of a batch is alike but for what is shown, so that it learns to tell just that apart. Two
-halves of these put together show something too many, too few or torn, as candidates may, and
-fit the caption of neither.
+Half of a batch is alike but for what is shown, so that it learns to tell just that apart.
 
 Source: Radford et al. 2021, "Learning Transferable Visual Models From Natural Language
 Supervision", figure 3 (symmetric cross-entropy over the similarities of a batch).
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 _CHOICE = 8  # batches of scenes to choose alike ones from
-_MIXED_DIFFERS = 0.04  # of the pixels, at least, from what it was mixed of
-_NEVER = -1e9  # a logit; infinity times nothing would be no number
 _PIXEL_NOISE = 0.03  # of the range: drawn pictures are not as clean as the scenes
 
 
@@ -51,14 +47,10 @@ def train(recipe: Recipe, data: Dataset, tokenizer: ClipTokenizer, folder: Path)
         indices = alike(data, recipe.clip.batch_size, rng)
         captions = [data.some_caption(i, rng) for i in indices]
         texts = [tokenizer.encode(one) for one in captions]
-        whole = data.pixels[indices]
-        alike_count = len(whole) // 2
-        mixed, differs = halves(whole[-alike_count:], rng)
-        shown = np.concatenate([whole, mixed])
-        noise = rng.normal(0, _PIXEL_NOISE, (len(shown), 1, 1, 3)).astype(np.float32)
+        noise = rng.normal(0, _PIXEL_NOISE, (len(indices), 1, 1, 3)).astype(np.float32)
         return {
-            "pixels": pixels.prepare(shown) + noise / np.asarray(pixels.std, np.float32),
-            "compared": compared(len(whole), differs),
+            "pixels": pixels.prepare(data.pixels[indices])
+            + noise / np.asarray(pixels.std, np.float32),
             "ids": np.stack([one.ids for one in texts]),
             "mask": np.stack([one.mask for one in texts]).astype(bool),
             "same": np.array([[one == other for other in captions] for one in captions]),
@@ -81,48 +73,14 @@ def alike(data: Dataset, size: int, rng: np.random.Generator) -> NDArray[np.int6
     return np.concatenate([some, others[order[start : start + size // 2]]])
 
 
-def halves(
-    pictures: NDArray[np.uint8], rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Put a half of each picture and the other half of the one before it together.
-
-    Returns:
-        The mixed pictures [N, H, W, 3], and which of them differ from both that they are of [N].
-    """
-    others = np.roll(pictures, 1, axis=0)
-    middle = pictures.shape[1] // 2
-    is_first = np.arange(pictures.shape[1]) < middle
-    is_first = np.where(rng.random((len(pictures), 1)) < 1 / 2, is_first, ~is_first)
-    is_upper = rng.random((len(pictures), 1, 1)) < 1 / 2
-    kept = np.where(is_upper, is_first[:, :, None], is_first[:, None, :])[..., None]
-    mixed = np.where(kept, pictures, others)
-    differs = [(mixed != one).any(-1).mean((1, 2)) > _MIXED_DIFFERS for one in (pictures, others)]
-    return mixed, differs[0] & differs[1]
-
-
-def compared(size: int, differs: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which pictures each of ``size`` captions is compared with, [size, size + N].
-
-    With all whole ones, and of the mixed ones with those that have a half of its own picture:
-    three of the four things of another one may be what a third caption wants.
-    """
-    own = np.eye(len(differs), dtype=np.bool_)
-    is_half_own = np.zeros((size, len(differs)), np.bool_)
-    is_half_own[-len(differs) :] = own | np.roll(own, 1, axis=1)
-    return np.concatenate([np.ones((size, size), np.bool_), is_half_own & differs], axis=1)
-
-
 def _loss(model: Any, batch: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     pictures = model.embed_pictures(batch["pixels"])
     texts = model.embed_text(batch["ids"], batch["mask"])
     logits = model.logits(pictures, texts).astype(jnp.float32)
     # two scenes of a batch may have the same caption: both are right then
     wanted = batch["same"] / batch["same"].sum(-1, keepdims=True)
-    of_whole = logits[: len(wanted)]
-    of_text = jnp.where(batch["compared"], logits.T, _NEVER)
-    of_all = jnp.pad(wanted, ((0, 0), (0, len(logits) - len(wanted))))
-    loss = (_cross_entropy(of_whole, wanted) + _cross_entropy(of_text, of_all)) / 2
-    right = jnp.take_along_axis(batch["same"], of_whole.argmax(-1)[:, None], axis=-1).mean()
+    loss = (_cross_entropy(logits, wanted) + _cross_entropy(logits.T, wanted)) / 2
+    right = jnp.take_along_axis(batch["same"], logits.argmax(-1)[:, None], axis=-1).mean()
     return loss, {"right": right}
 
 
