@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from bot.jobs import JobId, JobState, Platform, UnknownPictureError
+from bot.jobs import JobId, Platform, UnknownPictureError
 from bot.web import views
 from bot.web.gallery import is_picture_name
 from engine.pictures import MediaType, grid_of, recode
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from bot.web.board import Board
     from bot.web.gallery import Gallery
     from bot.web.views import View
-
-_ENDS: Final = frozenset({JobState.DELIVERED, JobState.FAILED, JobState.CANCELLED})
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +112,7 @@ class Album:
         process, or because its end could not be written.
         """
         latest = self._board.latest(past.job.id)
-        if latest is not None and past.job.state not in _ENDS:
+        if latest is not None and past.finished_at is None:
             return latest
         return await asyncio.to_thread(self._gallery.read, past.job.id) or views.past(past)
 
