@@ -3,9 +3,9 @@
 Independent of everything that draws or ranks: colours are compared in CIELAB, shapes
 with the generator's own renderings. It knows only the generator's world: colours of
 ``engine.training.colours``, things of ``engine.training.things`` and objects of
-``engine.training.objects`` in front of plain or simple backgrounds. Of two things it looks at
-the upper and the lower, or the left and the right half of what stands out; several of the same it
-takes apart where there is a gap.
+``engine.training.objects`` in front of plain or simple backgrounds. Two things it takes apart
+where what stands out is narrowest, or down the middle if they are side by side; several of the same
+where there is a gap.
 
 Every picture is uint8 [h, w, 3], of any size; it is measured at 64 by 64 pixels.
 """
@@ -339,17 +339,27 @@ class _Figure:
         return things[int(np.argmin(1 - overlap / union + _LIGHTNESS_WEIGHT * difference))]
 
     def halves(self, relation: Relation) -> tuple[_Figure, _Figure]:
-        """Return the upper and the lower, or the left and the right half of what stands out."""
-        middle = _SIDE_PX // 2
+        """Return the upper and the lower, or the left and the right half of what stands out.
+
+        Side by side each has half of the picture; of two that are stacked the higher one takes
+        more of it, so they are parted where the figure is narrowest.
+        """
         first = np.zeros_like(self.mask)
         if relation is Relation.ON_TOP_OF:
-            rows = np.flatnonzero(self.mask.any(axis=1))
-            middle = int((rows.min() + rows.max() + 1) // 2) if rows.size else middle
-            first[:middle] = True
+            first[: self._waist()] = True
         else:
-            first[:, :middle] = True
+            first[:, : _SIDE_PX // 2] = True
         upper, lower = (_large_parts(self.mask & half) for half in (first, ~first))
         return dataclasses.replace(self, mask=upper), dataclasses.replace(self, mask=lower)
+
+    def _waist(self) -> int:
+        """Return the narrowest row in the middle third of what stands out, or an empty one."""
+        widths = self.mask.sum(axis=1)
+        rows = np.flatnonzero(widths)
+        top, height = (rows[0], rows[-1] + 1 - rows[0]) if rows.size else (0, _SIDE_PX)
+        middle = top + height / 2
+        third = range(int(middle - height / 6), int(middle + height / 6) + 1)
+        return min(third, key=lambda row: (widths[row], abs(row - middle)))
 
     def parts(self) -> list[_Figure]:
         """Return what stands out in parts that have a gap between them."""

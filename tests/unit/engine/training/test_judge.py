@@ -123,6 +123,14 @@ def two(relation: Relation, colours: tuple[Colour, ...], things: tuple[Thing, ..
     return Scene(items=items, relation=relation)
 
 
+@pytest.mark.parametrize("lower", [Thing.CAR, Thing.FISH, Thing.BOAT])
+@pytest.mark.parametrize("upper", [Thing.CIRCLE, Thing.TREE, Thing.HEART, Thing.SPHERE])
+def test_what_stands_on_a_low_thing_keeps_its_foot(upper: Thing, lower: Thing) -> None:
+    scene = two(Relation.ON_TOP_OF, (Colour.RED, Colour.BLUE), (upper, lower))
+
+    assert judge(soft_and_noisy(scene, 1), scene).shape_is_right
+
+
 @pytest.mark.parametrize("count", [2, 3, 4])
 @pytest.mark.parametrize("thing", [Thing.STAR, Thing.BOAT, Thing.FLOWER, Thing.CUP])
 def test_several_of_the_same_are_counted(count: int, thing: Thing) -> None:
@@ -213,7 +221,7 @@ def test_soft_and_noisy_pictures_are_judged_rightly() -> None:
     assert fractions["colour of one thing"] >= 0.97
     assert fractions["shape of one thing"] >= 0.95
     assert fractions["colours of two"] >= 0.97
-    assert fractions["colours and shapes of two"] >= 0.85
+    assert fractions["colours and shapes of two"] >= 0.92
     assert fractions["order of two"] >= 0.97
 
 
